@@ -1,0 +1,64 @@
+"""Replace: this process becomes the command. The process id stays, nothing else of ours does."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from ..errors import BadValue, CommandNotFound, CommandUnusable, SecretsExecError, SystemRefused
+from .signals import ignore_again, restore_for_exec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import NoReturn
+
+_SHELL = b"/bin/sh"
+_HEAD = 128
+_NOBODYS_MISTAKE = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.EIO)
+
+
+def replace(path: bytes, argv: Sequence[bytes], environ: Mapping[bytes, bytes]) -> NoReturn:
+    """Become the program at `path`, or the shell that reads it when it is a script without `#!`.
+
+    Every descriptor of ours is close-on-exec (PEP 446); those that we were given stay.
+    Raises: CommandUnusable, CommandNotFound, BadValue (too large), SystemRefused.
+    """
+    restore_for_exec()
+    try:
+        os.execve(path, list(argv), environ)
+    except OSError as error:
+        number = error.errno or 0
+    if number == errno.ENOEXEC and _reads_as_script(path):
+        number = _run_by_shell(path, argv, environ)
+    ignore_again()
+    raise _told(number, path)
+
+
+def _run_by_shell(path: bytes, argv: Sequence[bytes], environ: Mapping[bytes, bytes]) -> int:
+    """What execvp, env and every shell do with an executable text file (POSIX, exec family)."""
+    try:
+        os.execve(_SHELL, [_SHELL, path, *argv[1:]], environ)
+    except OSError as error:
+        return error.errno or 0
+
+
+def _reads_as_script(path: bytes) -> bool:
+    try:
+        with open(path, "rb") as program:
+            return b"\0" not in program.read(_HEAD)
+    except OSError:
+        return False
+
+
+def _told(number: int, path: bytes) -> SecretsExecError:
+    shown, reason = os.fsdecode(path), os.strerror(number)
+    if number == errno.E2BIG:
+        return BadValue("command line and environment are larger than the system takes", where=shown)
+    if number in _NOBODYS_MISTAKE:
+        return SystemRefused(f"the system does not start the command: {reason}", where=shown)
+    if number in (errno.ENOENT, errno.ENOTDIR):
+        return CommandNotFound(f"the command is gone: {reason}", where=shown)
+    return CommandUnusable(
+        f"the command cannot be run: {reason}", where=shown, hint="is it a program for this machine?"
+    )

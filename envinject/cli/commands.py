@@ -1,0 +1,114 @@
+"""What each command does: hand the settled options to the function that does it, write down what it gives."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .. import environ as environment
+from ..errors import UsageError
+from ..log import DEBUG, NORMAL, QUIET, Log
+from ..run import Order
+from . import options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    Values = Mapping[str, Any]
+
+
+def run(values: Values, command: Sequence[str]) -> None:
+    """Fetch the manifest's secrets and become COMMAND."""
+    from ..child.signals import end_on_signals
+    from ..run import run as become
+
+    end_on_signals()
+    log = log_of(values)
+    if not command and not values["dry_run"]:
+        raise UsageError("there is no command to run", hint="write it after --: secrets-exec [OPTIONS] -- COMMAND")
+    become(_order(values), command, environment.given(), log, dry=values["dry_run"])
+
+
+def check(values: Values) -> int:
+    """Check the manifest: names, references, providers; with --fetch, that every secret resolves."""
+    from .. import report
+
+    return _report(values, report.check, report.told_check)
+
+
+def plan(values: Values) -> int:
+    """Tell which variables would be set, and from where."""
+    from .. import report
+
+    return _report(values, report.plan, report.told_plan)
+
+
+def providers(values: Values) -> int:
+    """List the providers that are installed, with their settings."""
+    from .. import report
+
+    return _write(report.providers(), report.told_providers, as_json=values["json"])
+
+
+def emulator(values: Values) -> int:
+    """Serve both clouds' APIs on loopback, from a seed file. For development and tests."""
+    from .. import emulator as emulated
+
+    if not values["seed"]:
+        raise UsageError("the emulator needs a seed", hint="secrets-exec emulator --seed FILE")
+    port = values["port"] or "0"
+    if not (port.isdigit() and port.isascii() and len(port) < 6 and int(port) < 65536):
+        raise UsageError("--port does not take that", hint="it takes a number from 0 to 65535")
+    return emulated.serve(values["seed"], host=values["host"] or "127.0.0.1", port=int(port), tls=values["tls"])
+
+
+def log_of(values: Values) -> Log:
+    """How this run tells what it does. Raises: UsageError."""
+    form = values["log_format"] or "text"
+    if form not in ("text", "json"):
+        raise UsageError("--log-format does not take that", hint="it takes text or json")
+    loud = DEBUG if values["debug"] else min(values["verbose"], DEBUG)
+    return Log(QUIET if values["quiet"] else max(loud, NORMAL), as_json=form == "json")
+
+
+def _order(values: Values) -> Order:
+    variables = {f"--env-file {path}": _env_file(path) for path in values["env_file"]}
+    if values["set"]:
+        variables["--set"] = options.assignments(values["set"])
+    return Order(
+        files=values["manifest"],
+        variables=variables,
+        only=values["only"],
+        allowed_hosts=values["allow_endpoint"],
+        options=options.run_options(values),
+    )
+
+
+def _env_file(path: str) -> dict[str, str]:
+    from ..errors import ManifestError, SecretsExecError
+    from ..files import read_regular
+    from ..providers.dotenv import parse
+
+    try:
+        return {name: value for name, value in parse(read_regular(path, 1 << 20)).items() if value is not None}
+    except SecretsExecError as error:
+        problem = ManifestError(error.what, where=f"--env-file {path}", hint=error.hint)
+    raise problem
+
+
+def _report(values: Values, make: Any, tell: Any) -> int:
+    given = environment.given()
+    found = make(_order(values), given, log_of(values), fetching=values["fetch"])
+    return _write(found, tell, as_json=values["json"])
+
+
+def _write(found: Any, tell: Any, *, as_json: bool) -> int:
+    import json
+
+    text = json.dumps(found, indent=2) if as_json else tell(found)
+    if sys.stdout is None:
+        return os.EX_IOERR
+    print(text)
+    return int(found.get("exit_code", 0))

@@ -1,0 +1,192 @@
+"""The one table of options: the command line, SECRETS_EXEC_<OPTION> and the help are all made from it."""
+
+from __future__ import annotations
+
+import os
+
+from ..duration import parse_duration
+from ..environ import CONFLICTS
+from ..errors import UsageError, suggest
+from ..record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+FLAG, COUNT, TEXT, MANY = "flag", "count", "text", "many"
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
+
+
+class Option(Record):
+    """One option. `takes` is FLAG, COUNT (a flag that counts), TEXT (one value) or MANY (may be repeated).
+
+    `separator` divides the values of MANY in its environment variable; None divides at commas and spaces.
+    """
+
+    name: str
+    help: str
+    short: str | None = None
+    takes: str = TEXT
+    metavar: str = ""
+    separator: str | None = None
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """As it is written on the command line."""
+        return (self.short, f"--{self.name}") if self.short else (f"--{self.name}",)
+
+    @property
+    def key(self) -> str:
+        """As it is called in Python."""
+        return self.name.replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that stands for it."""
+        return f"SECRETS_EXEC_{self.key.upper()}"
+
+
+MANIFEST = (
+    Option(
+        "manifest",
+        "Manifest file; later ones go over earlier ones; - reads TOML.",
+        "-f",
+        MANY,
+        "FILE",
+        os.pathsep,
+    ),
+    Option("profile", "Profile of the manifest (not supported yet).", "-P", metavar="NAME"),
+    Option("set", "One more variable from a reference.", takes=MANY, metavar="NAME=REF", separator="\n"),
+    Option(
+        "env-file",
+        "More variables from a dotenv file; references are resolved.",
+        None,
+        MANY,
+        "FILE",
+        os.pathsep,
+    ),
+    Option("only", "Only the manifest's variables whose name matches.", takes=MANY, metavar="GLOB"),
+    Option("allow-endpoint", "A host that may receive credentials beside the provider's own.", None, MANY, "HOST"),
+)
+FETCHING = (
+    Option("timeout", "For the whole start (120s).", metavar="DURATION"),
+    Option("concurrency", "Requests under way at once (16).", "-j", metavar="N"),
+)
+TELLING = (
+    Option("quiet", "Errors only.", "-q", FLAG),
+    Option("verbose", "Tell what is done; twice tells more. Never a value.", "-v", COUNT),
+    Option("debug", "Tell everything; a bug shows its traceback.", takes=FLAG),
+    Option("log-format", "How messages are written: text or json.", metavar="FORMAT"),
+)
+RUN = (
+    *MANIFEST,
+    *FETCHING,
+    Option("on-conflict", "A variable that is also inherited: override, keep or error.", metavar="RULE"),
+    Option("pristine", "Inherit nothing.", takes=FLAG),
+    Option("preserve-env", "Inherit only the variables whose name matches.", takes=MANY, metavar="GLOB"),
+    Option("dry-run", "Do everything but start the command; tell what would be set.", takes=FLAG),
+    *TELLING,
+    Option("supervise", "Stay as the command's parent (not supported yet).", takes=FLAG),
+    Option("grace", "Time between TERM and KILL (not supported yet).", metavar="DURATION"),
+    Option("watch", "Fetch again at this interval (not supported yet).", metavar="DURATION"),
+    Option("on-change", "What a changed value does (not supported yet).", metavar="ACTION"),
+    Option("mask", "Replace values in the command's output (not supported yet).", takes=FLAG),
+)
+READING = (
+    *MANIFEST,
+    *FETCHING,
+    Option("fetch", "Resolve every secret too.", takes=FLAG),
+    Option("json", "Answer in JSON.", takes=FLAG),
+    *TELLING,
+)
+LISTING = (Option("json", "Answer in JSON.", takes=FLAG), *TELLING)
+EMULATOR = (
+    Option("seed", "What the stores hold; required.", metavar="FILE"),
+    Option("host", "Loopback address to listen on (127.0.0.1).", metavar="HOST"),
+    Option("port", "Port to listen on; any free one when not given.", metavar="N"),
+    Option("tls", "Serve https with an authority made for this run.", takes=FLAG),
+    *TELLING,
+)
+_LATER = ("profile", "supervise", "grace", "watch", "on_change", "mask")
+
+
+def settle(options: Sequence[Option], given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """The value of every option: from the command line, else from its variable, else None, False, 0 or ().
+
+    Raises: UsageError.
+    """
+    values = {}
+    for option in options:
+        value = given.get(option.key)
+        if not value and (text := environ.get(option.variable)) is not None:
+            value = _from_environ(option, text)
+        values[option.key] = value or {FLAG: False, COUNT: 0, MANY: ()}.get(option.takes)
+        if value and option.key in _LATER:
+            raise UsageError(f"--{option.name} is not supported yet", hint="leave it out")
+    return values
+
+
+def _from_environ(option: Option, text: str) -> Any:
+    if option.takes == TEXT:
+        return text
+    if option.takes == MANY:
+        parts = text.replace(",", " ").split() if option.separator is None else text.split(option.separator)
+        return tuple(part for part in parts if part)
+    if option.takes == COUNT and text.isdigit() and text.isascii() and len(text) < 3:
+        return int(text)
+    if text.lower() in (*_TRUE, *_FALSE):
+        return int(text.lower() in _TRUE)
+    raise UsageError(f"{option.variable} is neither true nor false", hint=f"set it to 1 for --{option.name}, or to 0")
+
+
+def run_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the manifest that the command line goes over. Raises: UsageError."""
+    options: dict[str, Any] = {}
+    if (text := values["timeout"]) is not None:
+        options["timeout"] = _checked("timeout", parse_duration(text), "a duration such as 500ms, 30s or 2m")
+    if (text := values["concurrency"]) is not None:
+        options["concurrency"] = _checked("concurrency", _count(text), "a whole number from 1 to 1000")
+    if (rule := values.get("on_conflict")) is not None:
+        known = rule if rule in CONFLICTS else None
+        options["on_conflict"] = _checked("on-conflict", known, f"one of {', '.join(CONFLICTS)}")
+    if values.get("preserve_env"):
+        options["inherit"] = tuple(values["preserve_env"])
+    elif values.get("pristine"):
+        options["inherit"] = False
+    return options
+
+
+def _checked(name: str, value: Any, form: str) -> Any:
+    if value is None:
+        raise UsageError(f"--{name} does not take that", hint=f"it takes {form}")
+    return value
+
+
+def _count(text: str) -> int | None:
+    plain = text.isdigit() and text.isascii() and len(text) < 5
+    return int(text) if plain and 0 < int(text) <= 1000 else None
+
+
+def assignments(texts: Sequence[str]) -> dict[str, str]:
+    """The names and references of `--set`. Raises: UsageError, which shows no more than a name."""
+    from ..environ import is_name
+    from ..reference import is_reference
+
+    found = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not (separator and is_name(name) and is_reference(value)):
+            shown = f" {name}" if separator and is_name(name) else ""
+            raise UsageError(f"--set{shown} is no NAME=REF", hint="write --set NAME=PROVIDER://ID, never a value")
+        found[name] = value
+    return found
+
+
+def no_such_option(written: str, options: Sequence[Option]) -> UsageError:
+    """The error of an option that is not there; `written` is its name without a value."""
+    known = [flag for option in options for flag in option.flags]
+    return UsageError(
+        f"there is no option {written}",
+        hint=f"{suggest(written, known)}See: secrets-exec --help; a command follows --",
+    )

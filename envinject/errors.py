@@ -1,0 +1,129 @@
+"""Everything that can go wrong, with what, where, how to mend it, and the exit code.
+
+    SecretsExecError
+        UsageError        64  the command line makes no sense
+        BadValue          65  a value cannot become a variable
+        NotFound          66  a secret, version, stage or key is not there
+        StoreError        69  the store cannot be used as it is
+        SystemRefused     71  no memory, no process, no descriptor
+        Unavailable       75  try again later
+        Denied            77  credentials missing, wrong or not allowed
+        ManifestError     78  the manifest cannot be read or makes no sense
+        CommandUnusable  126  the command was found but cannot be run
+        CommandNotFound  127  the command was not found
+    Failures                  several of them at once
+
+The texts are our own words: no foreign exception's text and no answer of a store goes into them, since
+either may hold a value. A bug is not an error: it is whatever else escapes (70).
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Self
+
+BUG = 70
+SIGNALLED = 128
+"""Added to a signal's number: the exit code of a launcher or a child that it ended."""
+
+# Of several failures the one decides that a retry cannot mend (contract, section 4).
+_DECIDING = (64, 78, 127, 126, 77, 66, 65, 69, 71, 75)
+
+
+class SecretsExecError(Exception):
+    """Something that a user can mend, told in `what`, `where` and `hint`."""
+
+    exit_code = BUG
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.hint = hint
+
+    def at(self, where: str) -> Self:
+        """The same error, told of another place."""
+        return type(self)(self.what, where=where, hint=self.hint)
+
+
+class UsageError(SecretsExecError):
+    """The command line makes no sense."""
+
+    exit_code = 64
+
+
+class BadValue(SecretsExecError):
+    """A value cannot become a variable: not JSON, NUL, not UTF-8, a collision, too large."""
+
+    exit_code = 65
+
+
+class NotFound(SecretsExecError):
+    """A secret, version, stage or key is not there; `required = false` and `default` cover it."""
+
+    exit_code = 66
+
+
+class StoreError(SecretsExecError):
+    """The store cannot be used as it is: TLS failed, or its answer makes no sense."""
+
+    exit_code = 69
+
+
+class SystemRefused(SecretsExecError):
+    """The system refused something that is nobody's mistake."""
+
+    exit_code = 71
+
+
+class Unavailable(SecretsExecError):
+    """Try again later: unreachable, timed out, throttled, a server error."""
+
+    exit_code = 75
+
+
+class Denied(SecretsExecError):
+    """Credentials are missing, wrong or not allowed."""
+
+    exit_code = 77
+
+
+class ManifestError(SecretsExecError):
+    """The manifest cannot be read or makes no sense."""
+
+    exit_code = 78
+
+
+class CommandUnusable(SecretsExecError):
+    """The command was found but cannot be run."""
+
+    exit_code = 126
+
+
+class CommandNotFound(SecretsExecError):
+    """The command was not found."""
+
+    exit_code = 127
+
+
+class Failures(Exception):
+    """Several errors at once, in the order in which they are to be told; at least one."""
+
+    def __init__(self, errors: Iterable[SecretsExecError]) -> None:
+        self.errors: Sequence[SecretsExecError] = tuple(errors)
+        super().__init__(f"{len(self.errors)} errors")
+
+    @property
+    def exit_code(self) -> int:
+        """The code of the failure that a retry cannot mend, in the contract's order."""
+        return min((error.exit_code for error in self.errors), key=_DECIDING.index)
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """`did you mean 'x'? ` when a known word is near, else nothing; made for the front of a hint."""
+    import difflib  # costs milliseconds, needed only to tell an error
+
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"did you mean '{near[0]}'? " if near else ""

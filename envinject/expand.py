@@ -1,0 +1,135 @@
+"""Expansion: one JSON object becomes several variables. Knows names and values, nothing of stores."""
+
+from __future__ import annotations
+
+from . import jsontext
+from .environ import is_name
+from .errors import BadValue, Failures, NotFound
+from .record import Record
+from .secret import Secret
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .errors import SecretsExecError
+    from .jsontext import Json
+
+CASES = ("upper", "keep")
+NESTED = ("json", "flatten", "error")
+
+_FREE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+
+
+class Expansion(Record):
+    """How keys become names: `prefix` and `case`, `keys` (only these) or `omit`, `rename` to full names.
+
+    `nested` says what a nested object or array becomes: compact JSON, more names, or an error.
+    """
+
+    prefix: str
+    case: str = "upper"
+    keys: tuple[str, ...] | None = None
+    omit: tuple[str, ...] = ()
+    rename: Mapping[str, str] | None = None
+    nested: str = "json"
+
+
+class Variable(Record):
+    """One variable of an expansion: its `name`, the `key` that it came from, its value.
+
+    `is_listed` tells whether the manifest names the key in `keys` or `rename`: only then has the
+    manifest's author, and not whoever writes the secret, chosen the name.
+    """
+
+    name: str
+    key: str
+    value: Secret
+    is_listed: bool
+
+
+def expand(secret: Secret, expansion: Expansion, *, required: bool = True) -> list[Variable]:
+    """The variables of a JSON object, in its order.
+
+    `null` counts as not found, which stops unless `required` is false.
+    Raises: Failures (BadValue, NotFound), all of them at once.
+    """
+    document = _document(secret)
+    asked = _asked(expansion)
+    errors: list[SecretsExecError] = [
+        NotFound(f"no key '{key}' in this secret", hint=jsontext.listing(key, document))
+        for key in asked
+        if key not in document and required
+    ]
+    variables = []
+    for top, top_name, member in _members(document, expansion):
+        for key, name, value in _flat(top, top_name, member, expansion):
+            try:
+                variables.append(Variable(name, key, _value(name, key, value, expansion.nested), top in asked))
+            except NotFound as error:
+                errors += [error] if required else []
+            except BadValue as error:
+                errors.append(error)
+    errors += _collisions(variables)
+    if errors:
+        raise Failures(errors)
+    return variables
+
+
+def _document(secret: Secret) -> dict[str, Json]:
+    try:
+        document = jsontext.parse(secret.reveal())
+    except jsontext.NotJSON as error:
+        reason = error.args[0]
+    else:
+        if isinstance(document, dict):
+            return document
+        reason = f"it is {jsontext.kind(document)}"
+    raise Failures([BadValue(f"this secret cannot be expanded: {reason}", hint="only a JSON object expands")])
+
+
+def _asked(expansion: Expansion) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*(expansion.keys or ()), *(expansion.rename or ()))))
+
+
+def _members(document: dict[str, Json], expansion: Expansion) -> Iterator[tuple[str, str, Json]]:
+    renamed = expansion.rename or {}
+    for key, value in document.items():
+        if key in expansion.omit or (expansion.keys is not None and key not in expansion.keys):
+            continue
+        yield key, renamed.get(key) or expansion.prefix + _name_part(key, expansion.case), value
+
+
+def _flat(key: str, name: str, value: Json, expansion: Expansion) -> Iterator[tuple[str, str, Json]]:
+    if expansion.nested != "flatten" or not isinstance(value, (dict, list)) or not value:
+        yield key, name, value
+        return
+    members = value.items() if isinstance(value, dict) else ((str(i), v) for i, v in enumerate(value))
+    for step, member in members:
+        yield from _flat(f"{key}/{step}", f"{name}_{_name_part(step, expansion.case)}", member, expansion)
+
+
+def _name_part(key: str, case: str) -> str:
+    part = key if _FREE.issuperset(key) else "".join(c if c in _FREE else "_" for c in key)
+    return part.upper() if case == "upper" else part
+
+
+def _value(name: str, key: str, value: Json, nested: str) -> Secret:
+    if nested == "error" and isinstance(value, (dict, list)):
+        raise BadValue(
+            f"the key '{key}' holds {jsontext.kind(value)}",
+            hint='omit it, or set nested = "json" or "flatten"',
+        )
+    if not is_name(name):
+        raise BadValue(f"the key '{key}' makes '{name}', which is no variable name", hint="rename or omit it")
+    data = jsontext.to_bytes(value)
+    if data is None:
+        raise NotFound(f"the key '{key}' is null, which counts as not found", hint="omit it, or required = false")
+    return Secret(data)
+
+
+def _collisions(variables: list[Variable]) -> Iterator[BadValue]:
+    first: dict[str, Variable] = {}
+    for variable in variables:
+        if (other := first.setdefault(variable.name, variable)) is not variable:
+            yield BadValue(f"the keys '{other.key}' and '{variable.key}' both make {variable.name}", hint="rename one")

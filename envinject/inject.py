@@ -1,0 +1,182 @@
+"""From fetched secrets to variables: key, decoding, default, expansion, and what must not happen on the way."""
+
+from __future__ import annotations
+
+import os
+
+from . import jsontext
+from .environ import KEEP, OVERRIDE, changes_how_programs_run
+from .errors import BadValue, Failures, NotFound, SecretsExecError
+from .expand import expand
+from .providers import CREDENTIAL_NAMES
+from .record import Record
+from .secret import Secret
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from .manifest import Entry, Manifest
+    from .providers.base import Found
+
+
+class Injection(Record):
+    """One variable of the child: its name, its value, and where the value comes from.
+
+    `entry` is None for a literal. `key` is set for a variable that an expansion made; `is_chosen` tells
+    whether the manifest's author, and not whoever writes the secret, chose its name.
+    """
+
+    name: str
+    value: Secret
+    where: str
+    entry: Entry | None = None
+    key: str | None = None
+    is_chosen: bool = True
+
+
+def injections(manifest: Manifest, found: Found) -> list[Injection]:
+    """Every variable that the manifest asks for, in its order: secrets, then literals.
+
+    Raises: Failures, with every problem in the manifest's order, each told of its variable.
+    """
+    errors: list[SecretsExecError] = []
+    made: list[Injection] = []
+    refused = _Refused(manifest)
+    for entry in manifest.entries:
+        try:
+            of_entry = _of_entry(entry, found[entry.target])
+        except Failures as failures:
+            errors += [error.at(entry.where) for error in failures.errors]
+        except SecretsExecError as error:
+            errors.append(error.at(entry.where))
+        else:
+            errors += (problem for injection in of_entry for problem in refused.problems(injection))
+            made += of_entry
+    literals = [Injection(literal.name, literal.value, literal.where) for literal in manifest.literals]
+    errors += (problem for injection in literals for problem in refused.problems(injection))
+    made += literals
+    errors += _collisions(made)
+    if errors:
+        raise Failures(errors)
+    return made
+
+
+def _of_entry(entry: Entry, outcome: Secret | SecretsExecError) -> list[Injection]:
+    try:
+        value = _value(entry, outcome)
+    except NotFound:
+        if entry.default is not None:
+            return [Injection(entry.name, entry.default, entry.where, entry)]
+        if entry.required:
+            raise
+        return []
+    if entry.expansion is None:
+        return [Injection(entry.name, value, entry.where, entry)]
+    return [
+        Injection(
+            variable.name,
+            variable.value,
+            f"{entry.where}, key '{variable.key}'",
+            entry,
+            variable.key,
+            variable.is_listed,
+        )
+        for variable in expand(value, entry.expansion, required=entry.required)
+    ]
+
+
+def _value(entry: Entry, outcome: Secret | SecretsExecError) -> Secret:
+    if isinstance(outcome, SecretsExecError):
+        raise outcome.at(outcome.where)
+    value = outcome if entry.ref.key is None else _member(outcome, entry.ref.key)
+    return value if entry.decode is None else _decoded(value)
+
+
+def _member(secret: Secret, key: str) -> Secret:
+    try:
+        document = jsontext.parse(secret.reveal())
+    except jsontext.NotJSON as error:
+        reason = error.args[0]
+    else:
+        data = jsontext.to_bytes(jsontext.look_up(document, key))
+        if data is None:
+            raise NotFound(f"the key '{key}' is null, which counts as not found")
+        return Secret(data)
+    raise BadValue(
+        f"no key '{key}' can be in this secret: {reason}",
+        hint="leave the key out for the whole value, byte for byte",
+    )
+
+
+def _decoded(secret: Secret) -> Secret:
+    from binascii import Error, a2b_base64
+
+    try:
+        return Secret(a2b_base64(b"".join(secret.reveal().split()), strict_mode=True))
+    except Error:
+        pass
+    raise BadValue("the value is not base64", hint='leave out decode = "base64", or store it encoded')
+
+
+class _Refused:
+    """What no variable can hold, and names that only the manifest's author may choose."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._allowed = manifest.options.allow_names
+        self._credentials = CREDENTIAL_NAMES | manifest.credential_names
+
+    def problems(self, injection: Injection) -> Iterator[BadValue]:
+        """What is wrong with one injection."""
+        name, where = injection.name, injection.where
+        data = injection.value.reveal()
+        if b"\0" in data:
+            yield BadValue(f"the value of {name} holds a NUL byte, which no variable can", where=where)
+        if not (injection.entry and injection.entry.decode) and not _is_text(data):
+            hint = 'store it as base64 and set decode = "base64"'
+            yield BadValue(f"the value of {name} is not UTF-8 text", where=where, hint=hint)
+        if injection.key is not None and self._is_dangerous(name) and not self._is_meant(injection):
+            hint = "omit it, or name the key in keys or rename and the variable in options.allow_names"
+            what = f"the key '{injection.key}' makes {name}, which changes how programs run"
+            yield BadValue(what, where=where, hint=hint)
+
+    def _is_dangerous(self, name: str) -> bool:
+        return changes_how_programs_run(name) or name in self._credentials
+
+    def _is_meant(self, injection: Injection) -> bool:
+        return injection.is_chosen and injection.name in self._allowed
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _collisions(made: Iterable[Injection]) -> Iterator[BadValue]:
+    first: dict[str, Injection] = {}
+    for injection in made:
+        if (other := first.setdefault(injection.name, injection)) is not injection:
+            where = f"{other.where}; {injection.where}"
+            yield BadValue(f"{injection.name} would be set twice", where=where, hint="rename or omit one of them")
+
+
+def put(made: Iterable[Injection], inherited: Mapping[bytes, bytes], on_conflict: str) -> dict[bytes, bytes]:
+    """The child's environment: what it inherits, and what is injected, each name once.
+
+    `on_conflict` decides on a name that is both. Raises: Failures (BadValue) when that is an error.
+    """
+    environ = dict(inherited)
+    errors: list[SecretsExecError] = []
+    for injection in made:
+        name = os.fsencode(injection.name)
+        if name not in inherited or on_conflict == OVERRIDE:
+            environ[name] = injection.value.reveal()
+        elif on_conflict != KEEP:
+            what = f"{injection.name} is in the inherited environment already"
+            errors.append(BadValue(what, where=injection.where, hint="unset it, or --on-conflict override or keep"))
+    if errors:
+        raise Failures(errors)
+    return environ

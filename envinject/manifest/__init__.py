@@ -1,0 +1,83 @@
+"""The manifest: which variables come from where. It never holds a secret value.
+
+`load` reads the files, puts later over earlier, and checks everything before anything is fetched.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .. import providers
+from ..errors import Failures, ManifestError, SecretsExecError
+from ..reference import is_reference
+from .document import Document, Node, read
+from .merge import merge
+from .model import Entry, Literal, Manifest, Options
+from .reader import Reader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+__all__ = ["DEFAULT_FILES", "Entry", "Literal", "Manifest", "Options", "load"]
+
+DEFAULT_FILES = ("secrets.toml", "secrets.yaml", "secrets.yml", "secrets.json")
+
+
+def load(
+    files: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    variables: Mapping[str, Mapping[str, str]] | None = None,
+    allowed_hosts: Collection[str] = (),
+    warn: Callable[[str, str], None],
+) -> Manifest:
+    """Read the manifest files, or the one of the current folder when none is named; later wins.
+
+    `variables` come from elsewhere, by where that is: a value that is a reference of a known provider is a
+    secret, any other a literal. `environ` is the launcher's. `warn(what, hint)` tells of what does not stop the
+    start. Raises: Failures, with every ManifestError there is.
+    """
+    documents: list[Node] = []
+    errors: list[SecretsExecError] = []
+    for file in files or _found(required=not variables):
+        try:
+            documents.append(read(file, warn=warn))
+        except ManifestError as error:
+            errors.append(error)
+        except Failures as failures:
+            errors += failures.errors
+    if errors:
+        raise Failures(errors)
+    known = {*providers.TYPES}.union(*(_provider_names(document) for document in documents))
+    documents += [_document(place, given, known) for place, given in (variables or {}).items()]
+    return Reader(environ, allowed_hosts).manifest(merge(documents))
+
+
+def _found(*, required: bool) -> list[str]:
+    found = [name for name in DEFAULT_FILES if os.path.lexists(name)][:1]
+    if required and not found:
+        raise Failures(
+            [
+                ManifestError(
+                    "there is no manifest",
+                    where=f"{os.getcwd()}: none of {', '.join(DEFAULT_FILES)}",
+                    hint="name one with -f FILE or SECRETS_EXEC_MANIFEST",
+                )
+            ]
+        )
+    return found
+
+
+def _provider_names(document: Node) -> Collection[str]:
+    declared = document.value.get("providers")
+    return declared.value if declared and isinstance(declared.value, dict) else ()
+
+
+def _document(place: str, variables: Mapping[str, str], known: Collection[str]) -> Node:
+    source = Document(place, os.getcwd(), lambda _path: None)
+    tables: dict[str, dict[str, Node]] = {"secrets": {}, "env": {}}
+    for name, value in variables.items():
+        table = "secrets" if is_reference(value) and value.partition("://")[0] in known else "env"
+        tables[table][name] = Node(value, source, (table, name))
+    return Node({table: Node(members, source, (table,)) for table, members in tables.items()}, source)

@@ -1,0 +1,83 @@
+"""What a manifest says, checked and typed: the one model that every format and form becomes."""
+
+from __future__ import annotations
+
+from ..environ import OVERRIDE
+from ..fetch.policy import OUTAGE_SECONDS, TIMEOUT_SECONDS
+from ..record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..expand import Expansion
+    from ..providers.base import Provider
+    from ..reference import SecretRef
+    from ..secret import Secret
+    from .document import Node
+
+
+class Entry(Record):
+    """One secret of the manifest: what is fetched, and what becomes of it.
+
+    `ref` is as it was written, `target` the whole secret that is read for it. `node` is where it stands.
+    """
+
+    name: str
+    ref: SecretRef
+    target: SecretRef
+    node: Node
+    expansion: Expansion | None = None
+    required: bool = True
+    default: Secret | None = None
+    decode: str | None = None
+    description: str = ""
+
+    @property
+    def shown(self) -> SecretRef:
+        """The reference as it is told: as written, with the version or stage that is really asked for."""
+        return self.ref.replace(version=self.target.version, stage=self.target.stage)
+
+    @property
+    def where(self) -> str:
+        """The variable, the file with its line, and the reference, for an error."""
+        return f"{self.name}, {self.node.place.partition(', ')[0]}, {self.shown}"
+
+
+class Literal(Record):
+    """A variable whose value stands in the manifest."""
+
+    name: str
+    value: Secret
+    node: Node
+
+    @property
+    def where(self) -> str:
+        """The variable and where it stands, for an error."""
+        return f"{self.name}, {self.node.place}"
+
+
+class Options(Record):
+    """How a run behaves. Times in seconds. `inherit` is all, nothing, or globs of names."""
+
+    timeout: float = TIMEOUT_SECONDS
+    outage: float = OUTAGE_SECONDS
+    concurrency: int = 16
+    on_conflict: str = OVERRIDE
+    inherit: bool | tuple[str, ...] = True
+    keep_credentials: bool | tuple[str, ...] = False
+    allow_names: tuple[str, ...] = ()
+
+
+class Manifest(Record):
+    """Everything that was asked for, of all manifest files together, in the order in which it was written."""
+
+    providers: Mapping[str, Provider]
+    entries: tuple[Entry, ...]
+    literals: tuple[Literal, ...]
+    options: Options
+
+    @property
+    def credential_names(self) -> frozenset[str]:
+        """The variables that its providers' own credentials may stand in."""
+        return frozenset(name for provider in self.providers.values() for name in provider.credential_names)

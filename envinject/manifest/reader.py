@@ -1,0 +1,346 @@
+"""From merged tables to the model: every field checked, every problem told, all of them at once."""
+
+from __future__ import annotations
+
+import os
+
+from .. import providers
+from ..environ import CONFLICTS, changes_how_programs_run, is_name
+from ..errors import Failures, ManifestError, suggest
+from ..expand import CASES, NESTED, Expansion
+from ..jsontext import pointer
+from ..reference import COORDINATES, SecretRef, is_provider_name
+from ..secret import Secret
+from ..url import parse_endpoint
+from .document import Node
+from .fields import MOST, Fields, unknown
+from .model import Entry, Literal, Manifest, Options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from typing import Any
+
+    from ..providers.base import Provider, Setting
+
+_SECRET = (*COORDINATES, "expand", "required", "default", "decode", "as", "description")
+_EXPAND = ("prefix", "case", "keys", "omit", "rename", "nested")
+
+
+class Reader(Fields):
+    """Turns merged tables into a Manifest. `environ` is the launcher's; `allowed` holds endpoint hosts."""
+
+    def __init__(self, environ: Mapping[str, str], allowed: Collection[str]) -> None:
+        self._environ = environ
+        self._allowed = allowed
+        super().__init__()
+        self._providers: dict[str, Provider] = {}
+        self._declared: dict[str, Node] = {}
+
+    def manifest(self, tables: Mapping[str, Mapping[str, Node]]) -> Manifest:
+        """The model. Raises: Failures, everything that is wrong in the order of providers, options, secrets, env."""
+        self._declared = dict(tables["providers"])
+        for name, node in tables["providers"].items():
+            self._declare(name, node)
+        options = self._options(tables["options"])
+        if len(tables["secrets"]) > MOST:
+            self.errors.append(ManifestError(f"{len(tables['secrets'])} secrets", hint=f"at most {MOST}"))
+        entries = [self._entry(name, node, options) for name, node in tables["secrets"].items()]
+        literals = [self._literal(name, node, options) for name, node in tables["env"].items()]
+        if self.errors:
+            raise Failures(self.errors)
+        return Manifest(
+            self._providers,
+            tuple(entry for entry in entries if entry),
+            tuple(literal for literal in literals if literal),
+            options,
+        )
+
+    # Providers
+
+    def _declare(self, name: str, node: Node) -> None:
+        if not is_provider_name(name):
+            self.fault(node, f"'{name}' is no provider name", "letters, digits, '-', '_' and '.', a letter first")
+            return
+        if not isinstance(node.value, dict):
+            self.fault(node, "a provider is a table", f"write [providers.{name}]")
+            return
+        if "type" not in node.value and name not in providers.TYPES:
+            hint = f"{suggest(name, providers.TYPES)}write type = ..., one of: {', '.join(providers.TYPES)}"
+            self.fault(node, f"the provider '{name}' has no type, and its name is none", hint)
+            return
+        kind = self.text(node, "type") if "type" in node.value else name
+        if kind is not None:
+            self._make(name, kind, node)
+
+    def _make(self, name: str, kind: str, node: Node) -> None:
+        try:
+            factory = providers.provider_class(kind)
+        except ManifestError as error:
+            self.errors.append(error.at(node.value["type"].place if "type" in node.value else node.place))
+            return
+        self._providers[name] = factory(name, self._settings(node, factory), self._environ)
+
+    def _settings(self, node: Node, factory: type[Provider]) -> dict[str, Any]:
+        kinds = {setting.name: setting for setting in factory.SETTINGS}
+        inline = {credential.name for credential in factory.CREDENTIALS}
+        sources = {f"{name}_{source}": source for name in sorted(inline) for source in ("env", "file")}
+        for name in inline & node.value.keys():
+            hint = f"write {name}_env with a variable's name, or {name}_file with a path"
+            self.fault(node.value[name], f"the credential '{name}' stands in the manifest", hint)
+        known = ("type", *kinds, *sources)
+        self.errors += unknown(
+            node.replace(value={name: member for name, member in node.value.items() if name not in inline}),
+            known,
+            "provider.",
+            f"a provider of type {factory.type}",
+        )
+        settings: dict[str, Any] = {}
+        for name in node.value.keys() & {*kinds, *sources}:
+            value = self._credential_source(node, name, sources[name]) if name in sources else None
+            value = self._setting(node, kinds[name], factory) if name in kinds else value
+            if value is not None:
+                settings[name] = value
+        for name in inline:
+            if f"{name}_env" in settings and f"{name}_file" in settings:
+                self.fault(node.value[f"{name}_file"], f"'{name}' has a variable and a file", "keep one of them")
+        return settings
+
+    def _credential_source(self, node: Node, name: str, source: str) -> str | None:
+        text = self.text(node, name)
+        if text is None or (source == "env" and is_name(text)):
+            return text
+        if source == "env":
+            self.fault(node.value[name], f"'{name}' is the name of a variable", "never the credential itself")
+            return None
+        return os.path.join(node.value[name].document.folder, text)
+
+    def _setting(self, node: Node, setting: Setting, factory: type[Provider]) -> Any:
+        name, member = setting.name, node.value[setting.name]
+        if setting.kind == "flag":
+            return self.flag(node, name)
+        if setting.kind == "seconds":
+            return self.seconds(node, name)
+        if setting.kind == "count":
+            return self.count(node, name)
+        text = self.text(node, name)
+        if text is None:
+            return None
+        if setting.kind == "choice" and text not in setting.choices:
+            self.fault(member, f"'{name}' is none of {', '.join(setting.choices)}", suggest(text, setting.choices))
+            return None
+        if setting.kind == "path":
+            return os.path.join(member.document.folder, text)
+        return self._endpoint(member, text, factory) if setting.kind == "endpoint" else text
+
+    def _endpoint(self, node: Node, text: str, factory: type[Provider]) -> Any:
+        endpoint = parse_endpoint(text)
+        if endpoint is None:
+            self.fault(
+                node,
+                "this is no endpoint",
+                "write https://HOST, with a :PORT and a /PATH where they are needed",
+            )
+        elif endpoint.scheme != "https" and not endpoint.is_loopback:
+            self.fault(node, "the endpoint is plain http", "only this machine itself may be reached without TLS")
+        elif not (
+            endpoint.is_loopback
+            or endpoint.lies_in(factory.DOMAINS)
+            or endpoint.host in self._allowed
+            or endpoint.authority in self._allowed
+        ):
+            what = f"the endpoint {endpoint.host} is not {factory.type}'s own, and would receive its credentials"
+            self.fault(node, what, f"if that is meant: --allow-endpoint {endpoint.host}")
+        else:
+            return endpoint
+        return None
+
+    # Options
+
+    def _options(self, table: Mapping[str, Node]) -> Options:
+        if not table:
+            return Options()
+        first = next(iter(table.values()))
+        node = Node(dict(table), first.document, ("options",))
+        self.errors += unknown(node, Options._fields, "options.", "[options]")
+        readers: dict[str, Callable[[Node, str], Any]] = {
+            "timeout": self.seconds,
+            "outage": self.seconds,
+            "concurrency": self.count,
+            "on_conflict": self._conflict,
+            "inherit": self._all_or_some,
+            "keep_credentials": self._all_or_some,
+            "allow_names": self.texts,
+        }
+        found = {name: readers[name](node, name) for name in readers if name in table}
+        return Options(**{name: value for name, value in found.items() if value is not None})
+
+    def _conflict(self, node: Node, name: str) -> str | None:
+        text = self.text(node, name)
+        if text is None or text in CONFLICTS:
+            return text
+        self.fault(node.value[name], f"'{name}' is none of {', '.join(CONFLICTS)}", suggest(text, CONFLICTS))
+        return None
+
+    def _all_or_some(self, node: Node, name: str) -> bool | tuple[str, ...] | None:
+        return self.texts(node, name) if isinstance(node.value[name].value, list) else self.flag(node, name)
+
+    # Secrets
+
+    def _entry(self, name: str, node: Node, options: Options) -> Entry | None:
+        before = len(self.errors)
+        self.errors += unknown(node, _SECRET, "secret.", "a secret")
+        given = {field for field in node.value if node.value[field].value is not None}
+        expansion = self._expansion(name, node, options) if "expand" in given else None
+        self._check_name(name, node, options, injects=not ("expand" in given and node.value["expand"].value))
+        required = self.flag(node, "required") if "required" in given else True
+        default = self.text(node, "default") if "default" in given else None
+        if expansion and default is not None:
+            self.fault(node.value["default"], "a default cannot be expanded", "use required = false")
+        self._check_form(node, given)
+        ref = self._ref(node, given)
+        target = self._target(ref, node) if ref else None
+        if len(self.errors) > before or ref is None or target is None:
+            return None
+        return Entry(
+            name,
+            ref,
+            target,
+            node,
+            expansion,
+            bool(required),
+            None if default is None else Secret(default.encode("utf-8", "surrogatepass")),
+            node.value["decode"].value if "decode" in given else None,
+            self.text(node, "description") or "" if "description" in given else "",
+        )
+
+    def _check_form(self, node: Node, given: Collection[str]) -> None:
+        if "decode" in given and self.text(node, "decode") not in ("base64", None):
+            self.fault(node.value["decode"], "'decode' knows base64 only", 'write decode = "base64"')
+        form = self.text(node, "as") if "as" in given else "env"
+        if form == "file":
+            self.fault(
+                node.value["as"],
+                'as = "file" is not supported yet',
+                "leave it out: the value is a variable then",
+            )
+        elif form not in ("env", None):
+            self.fault(node.value["as"], "'as' is none of env, file", suggest(form, ("env", "file")))
+
+    def _ref(self, node: Node, given: Collection[str]) -> SecretRef | None:
+        missing = [name for name in ("provider", "id") if name not in given]
+        if missing:
+            self.fault(node, f"the secret has no {' and no '.join(missing)}", "it needs a provider and an id")
+            return None
+        found = {name: self._coordinate(node, name) for name in COORDINATES if name in given}
+        coordinates = {name: text for name, text in found.items() if text is not None}
+        if len(coordinates) < len(found):
+            return None
+        key = coordinates.get("key")
+        if key and key.startswith("/"):
+            try:
+                pointer(key)
+            except ValueError:
+                self.fault(node.value["key"], "this is no JSON Pointer", "write '~' as ~0 and '/' in a key as ~1")
+                return None
+        return SecretRef(**coordinates)
+
+    def _coordinate(self, node: Node, name: str) -> str | None:
+        value = node.value[name].value
+        if name == "version" and isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        text = self.text(node, name)
+        if text == "":
+            self.fault(node.value[name], f"'{name}' is empty", "leave it out, or fill it in")
+            return None
+        return text
+
+    def _target(self, ref: SecretRef, node: Node) -> SecretRef | None:
+        provider = self._provider(ref.provider, node)
+        if provider is None:
+            return None
+        at = node.value["id"]
+        try:
+            return provider.target(ref, at.document.folder)
+        except ManifestError as error:
+            where = f"{at.place}, {ref}" if at.path[-1:] == ("id",) else f"{node.place}, {ref}"
+            self.errors.append(error.at(where))
+            return None
+
+    def _provider(self, name: str, node: Node) -> Provider | None:
+        if name in self._providers or name in self._declared:
+            return self._providers.get(name)
+        if name in providers.TYPES or name in providers.all_types():
+            self._make(name, name, Node({}, node.document, node.path))
+            return self._providers.get(name)
+        known = [*self._declared, *providers.all_types()]
+        hint = f"{suggest(name, known)}This manifest has: {', '.join(known)}"
+        self.fault(node.value["provider"], f"there is no provider '{name}'", hint)
+        return None
+
+    def _expansion(self, name: str, node: Node, options: Options) -> Expansion | None:
+        expand = node.value["expand"]
+        if not isinstance(expand.value, dict):
+            return Expansion(f"{name}_") if self.flag(node, "expand") else None
+        before = len(self.errors)
+        self.errors += unknown(expand, _EXPAND, "expand.", "expand")
+        given = expand.value.keys() & set(_EXPAND)
+        prefix = self.text(expand, "prefix") if "prefix" in given else f"{name}_"
+        if prefix and not is_name(prefix):
+            self.fault(expand.value["prefix"], "the prefix can begin no variable's name", "letters, digits and '_'")
+        choices = {"case": CASES, "nested": NESTED}
+        chosen = {field: self.text(expand, field) for field in choices if field in given}
+        for field, text in chosen.items():
+            if text is not None and text not in choices[field]:
+                what = f"'{field}' is none of {', '.join(choices[field])}"
+                self.fault(expand.value[field], what, suggest(text, choices[field]))
+        keys = self.texts(expand, "keys") if "keys" in given else None
+        omit = self.texts(expand, "omit") if "omit" in given else ()
+        rename = self._rename(expand, options) if "rename" in given else {}
+        for key in (*(keys or rename), *rename):
+            if key in (omit or ()) or (keys is not None and key not in keys):
+                self.fault(expand, f"the key '{key}' is asked for and left out", "mend keys, omit or rename")
+        if len(self.errors) > before:
+            return None
+        known = {field: text for field, text in chosen.items() if text is not None}
+        return Expansion(prefix or "", keys=keys, omit=omit or (), rename=rename, **known)
+
+    def _rename(self, expand: Node, options: Options) -> dict[str, str]:
+        node = expand.value["rename"]
+        if not isinstance(node.value, dict):
+            self.fault(node, "'rename' is a table of keys and names", 'write rename = { key = "NAME" }')
+            return {}
+        names = {key: self.text(node, key) for key in node.value}
+        for key, name in names.items():
+            if name is not None:
+                self._check_name(name, node.value[key], options, injects=True)
+        found = {key: name for key, name in names.items() if name}
+        if len(set(found.values())) < len(found):
+            self.fault(node, "'rename' gives two keys one name", "give each its own")
+        return found
+
+    # Literals
+
+    def _literal(self, name: str, node: Node, options: Options) -> Literal | None:
+        self._check_name(name, node, options, injects=True)
+        if isinstance(node.value, dict):
+            what = "'template' is not supported yet" if "template" in node.value else "a literal is a string"
+            self.fault(node, what, 'write NAME = "value"')
+            return None
+        if not isinstance(node.value, str):
+            self.fault(node, "a literal is a string", 'put it in quotes: NAME = "value"')
+            return None
+        return Literal(name, Secret(node.value.encode("utf-8", "surrogateescape")), node)
+
+    # Names
+
+    def _check_name(self, name: str, node: Node, options: Options, *, injects: bool) -> None:
+        if not is_name(name):
+            self.fault(node, f"'{name[:64]}' is no variable name", "letters, digits and '_', no digit first")
+        elif injects and name not in options.allow_names and self._is_refused(name):
+            what = f"{name} changes how programs run or is a provider's credential, and is refused"
+            self.fault(node, what, f'if that is meant: options.allow_names = ["{name}"]')
+
+    def _is_refused(self, name: str) -> bool:
+        own = (provider.credential_names for provider in self._providers.values())
+        return changes_how_programs_run(name) or name in providers.CREDENTIAL_NAMES.union(*own)

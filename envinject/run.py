@@ -1,0 +1,128 @@
+"""The order of things: read the manifest, fetch every secret, put them in an environment, become the command."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import environ as environment
+from . import inject
+from .child.command import find
+from .child.replace import replace
+from .errors import Failures, SecretsExecError, UsageError
+from .fetch import fetch
+from .manifest import load
+from .record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from .inject import Injection
+    from .log import Log
+    from .manifest import Manifest
+
+
+class Order(Record):
+    """What the command line and the environment ask for.
+
+    `variables` come beside the manifest files, by where they were said. `options` go over the manifest's.
+    """
+
+    files: Sequence[str] = ()
+    variables: Mapping[str, Mapping[str, str]] | None = None
+    only: Sequence[str] = ()
+    allowed_hosts: Sequence[str] = ()
+    options: Mapping[str, Any] | None = None
+
+
+def run(order: Order, command: Sequence[str], given: Mapping[bytes, bytes], log: Log, *, dry: bool) -> None:
+    """Become the command with its secrets; or, dry, tell what would be set. `given` is our own environment.
+
+    Raises: SecretsExecError, Failures; then nothing was started.
+    """
+    started = time.monotonic()
+    manifest, path = _before_fetching(order, command, given, log)
+    withheld = withheld_names(manifest)
+    inherited = environment.inherited(given, inherit=manifest.options.inherit, withheld=withheld)
+    wanted = _without_kept(manifest, inherited)
+    made = inject.injections(wanted, fetch(wanted, given, log, started))
+    environ = inject.put(made, inherited, manifest.options.on_conflict)
+    argv = [os.fsencode(word) for word in command]
+    environment.check_size(path, argv, environ, environment.limits())
+    _tell(made, log, dry=dry)
+    if not dry:
+        replace(path, argv, environ)
+
+
+def prepare(order: Order, given: Mapping[bytes, bytes], log: Log) -> Manifest:
+    """The manifest as it was ordered: read, merged, checked, and cut down to what was asked for."""
+    manifest = load(
+        order.files,
+        environment.decoded(given),
+        variables=order.variables,
+        allowed_hosts=order.allowed_hosts,
+        warn=lambda what, hint: log.warning(what, hint=hint),
+    )
+    if order.options:
+        manifest = manifest.replace(options=manifest.options.replace(**order.options))
+    return _only(manifest, order.only) if order.only else manifest
+
+
+def withheld_names(manifest: Manifest) -> frozenset[str]:
+    """The credential variables that do not reach the child."""
+    kept = manifest.options.keep_credentials
+    if isinstance(kept, bool):
+        return frozenset() if kept else manifest.credential_names
+    return manifest.credential_names - set(kept)
+
+
+def _before_fetching(
+    order: Order, command: Sequence[str], given: Mapping[bytes, bytes], log: Log
+) -> tuple[Manifest, bytes]:
+    """Everything that can be wrong without a network, told at once."""
+    errors: list[SecretsExecError] = []
+    manifest, path = None, b""
+    try:
+        manifest = prepare(order, given, log)
+    except Failures as failures:
+        errors += failures.errors
+    except SecretsExecError as error:
+        errors.append(error)
+    try:
+        path = find(os.fsencode(command[0]), given.get(b"PATH")) if command else b""
+    except SecretsExecError as error:
+        errors.append(error)
+    if manifest is None or errors:
+        raise Failures(errors)
+    return manifest, path
+
+
+def _only(manifest: Manifest, globs: Sequence[str]) -> Manifest:
+    entries = tuple(entry for entry in manifest.entries if _matches(entry.name, globs))
+    literals = tuple(literal for literal in manifest.literals if _matches(literal.name, globs))
+    if not entries and not literals:
+        raise UsageError(f"nothing in the manifest is named {' or '.join(globs)}", hint="see: secrets-exec plan")
+    return manifest.replace(entries=entries, literals=literals)
+
+
+def _matches(name: str, globs: Sequence[str]) -> bool:
+    return any(environment.matches(name, glob) for glob in globs)
+
+
+def _without_kept(manifest: Manifest, inherited: Mapping[bytes, bytes]) -> Manifest:
+    """Without the secrets that the inherited environment replaces anyway: they need not be fetched."""
+    if manifest.options.on_conflict != environment.KEEP:
+        return manifest
+    wanted = (entry for entry in manifest.entries if entry.expansion or os.fsencode(entry.name) not in inherited)
+    return manifest.replace(entries=tuple(wanted))
+
+
+def _tell(made: Sequence[Injection], log: Log, *, dry: bool) -> None:
+    for injection in made:
+        line = f"{injection.name}: {len(injection.value)} bytes from {injection.where.partition(', ')[2]}"
+        if dry:
+            log.told(f"would set {line}")
+        else:
+            log.step(f"set {line}")

@@ -1,0 +1,104 @@
+"""Transports: requests in, answers as they come out. Nothing above knows which one runs.
+
+A transport holds sockets and perhaps threads. It knows nothing of secrets, retries or signatures.
+"""
+
+from __future__ import annotations
+
+from ..record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Protocol
+
+    from ..url import Endpoint
+
+CONNECT_SECONDS = 3.0
+"""The time to connect to one address; the next address is tried after it."""
+
+LARGEST_ANSWER = 1 << 20
+"""Bytes of an answer's body, after decompression."""
+
+
+class Route(Record):
+    """How a provider's servers are reached: whom to trust, through whom.
+
+    `ca_bundle` is the path of a file of authorities; None for the system's. `proxy` is the URL of an HTTP
+    proxy, `""` for none, None for what the environment says.
+    """
+
+    ca_bundle: str | None = None
+    proxy: str | None = None
+
+
+class Request(Record):
+    """One HTTP request. `target` is sent as it stands; header and body may hold credentials."""
+
+    method: str
+    endpoint: Endpoint
+    target: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    route: Route = Route()
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.endpoint.authority}{self.target}>"
+
+
+class Answer(Record):
+    """One HTTP answer, whole. `headers` has lower-case names; `received` is Unix time in seconds.
+
+    `attempts` is the number of times that the request was sent for it; `given_up` says why not once more.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    received: float = 0.0
+    attempts: int = 1
+    given_up: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.status}>"
+
+
+# Why no answer came.
+UNREACHABLE, TIMED_OUT, TRUNCATED = "unreachable", "timed out", "truncated"
+UNTRUSTED, SENSELESS, TOO_LARGE, REFUSED = "untrusted", "senseless", "too large", "refused"
+
+RETRIED_FAILURES = frozenset({UNREACHABLE, TIMED_OUT, TRUNCATED})
+
+
+class Failure(Record):
+    """No answer: `kind` is one of the words above, `what` says it in our own words."""
+
+    kind: str
+    what: str
+
+
+if TYPE_CHECKING:
+    Tag = int
+    """The engine's number of an attempt."""
+
+    class Transport(Protocol):
+        """What every transport does (`tests/transports/contract.py` holds it to this)."""
+
+        def send(self, tag: Tag, request: Request, seconds: float) -> None:
+            """Begin; the attempt may take so long. Never blocks, never raises for what a network does."""
+
+        def wait(self, seconds: float) -> Sequence[tuple[Tag, Answer | Failure]]:
+            """What has come since, at the latest after `seconds`; may be nothing. Signals are handled."""
+
+        def abandon(self, tag: Tag) -> None:
+            """Nobody waits for this attempt any more."""
+
+        def close(self) -> None:
+            """Let go of everything, at once, whatever is under way."""
+
+
+def open_transport(environ: Mapping[str, str]) -> Transport:
+    """The transport of this run, imported now and not earlier. `environ` is the launcher's environment."""
+    from .requests import RequestsTransport
+
+    return RequestsTransport(environ)
