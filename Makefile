@@ -1,0 +1,60 @@
+# The commands of this project. `make demo` and `make test` need nothing but Python 3.11 with venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+JOBS ?= auto
+PYTHONS ?= 3.11 3.12 3.13
+
+.PHONY: help demo test test-quick test-pythons check format wheel clean
+
+help:  ## Tell what there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+demo: $(VENV)/.installed  ## Run an example application with secrets of both clouds, against the emulator
+	@$(BIN)/python examples/demo.py
+
+test: $(VENV)/.installed-dev  ## Run every test; tells what was skipped, and why
+	$(BIN)/python -m pytest -n $(JOBS)
+
+test-quick: $(VENV)/.installed-dev  ## Run the tests that take no time
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+test-pythons:  ## Run every test on each Python that is supported and installed
+	@for version in $(PYTHONS); do \
+	    if python=$$(.ci/python $$version); then \
+	        $(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version || exit 1; \
+	    else echo "skipped: there is no Python $$version on this machine"; fi; \
+	done
+
+check: $(VENV)/.installed-dev  ## Lint, formatting and types: what CI runs before the tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev  ## Put the code into its form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+wheel: $(VENV)/.installed-dev  ## Build the wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+clean:  ## Remove what these commands made
+	rm -rf .venv .venv-* build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# One virtual environment. It is made once, and again when pyproject.toml has changed: offline after that.
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	    || { echo "Python's venv is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[emulator]'
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
