@@ -5,6 +5,7 @@ A transport holds sockets and perhaps threads. It knows nothing of secrets, retr
 
 from __future__ import annotations
 
+from ..errors import UsageError
 from ..record import Record
 
 TYPE_CHECKING = False
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 3.0
 """The time to connect to one address; the next address is tried after it."""
+
+METADATA_HOST = "169.254.169.254"
+"""Where a cloud's server asks about itself: link-local, and always plain http."""
 
 LARGEST_ANSWER = 1 << 20
 """Bytes of an answer's body, after decompression."""
@@ -97,8 +101,42 @@ if TYPE_CHECKING:
             """Let go of everything, at once, whatever is under way."""
 
 
+def is_refused_plain(endpoint: Endpoint) -> bool:
+    """Whether an endpoint would be spoken to without TLS though it is neither this machine nor its metadata."""
+    return endpoint.scheme != "https" and not (endpoint.is_loopback or endpoint.host == METADATA_HOST)
+
+
+def proxy_for(request: Request, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The URL of the proxy for a request, empty for none, and the hosts that are exempt from it (`NO_PROXY`).
+
+    Plain http never leaves this machine, so it has no proxy.
+    """
+    if request.endpoint.scheme != "https":
+        return "", ""
+    if request.route.proxy is not None:
+        return request.route.proxy, ""
+    proxy = environ.get("HTTPS_PROXY") or environ.get("https_proxy") or ""
+    return proxy, environ.get("NO_PROXY") or environ.get("no_proxy") or ""
+
+
 def open_transport(environ: Mapping[str, str]) -> Transport:
-    """The transport of this run, imported now and not earlier. `environ` is the launcher's environment."""
+    """The transport of this run, imported now and not earlier. `environ` is the launcher's environment.
+
+    SECRETS_EXEC_TRANSPORT names it; without that it is curl where pycurl is installed.
+    Raises: UsageError when the one that is named is not there.
+    """
+    name = environ.get("SECRETS_EXEC_TRANSPORT", "")
+    if name not in ("", "curl", "requests"):
+        raise UsageError("SECRETS_EXEC_TRANSPORT names no transport", hint="it is curl or requests")
+    if name != "requests":
+        try:
+            from .curl import CurlTransport
+
+            return CurlTransport(environ)
+        except ImportError:
+            missing = True
+        if name and missing:
+            raise UsageError("the transport curl needs pycurl", hint="pip install pycurl, or leave the variable out")
     from .requests import RequestsTransport
 
     return RequestsTransport(environ)

@@ -32,6 +32,8 @@ from . import (
     UNTRUSTED,
     Answer,
     Failure,
+    is_refused_plain,
+    proxy_for,
 )
 from .trust import VERDICTS, authorities
 
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from . import Request, Route, Tag
 
 _PIECE = 1 << 16
-_LINK_LOCAL_METADATA = "169.254.169.254"
 
 
 class RequestsTransport:
@@ -61,7 +62,7 @@ class RequestsTransport:
         """Hand the request to a thread; an abandoned one keeps its thread, so there may be more of them."""
         self._outstanding += 1
         context = self._context(request.route)
-        if request.endpoint.scheme != "https" and not _may_be_plain(request):
+        if is_refused_plain(request.endpoint):
             context = Failure(SENSELESS, "plain http is for loopback only")
         if isinstance(context, Failure):
             self._came.put((tag, context))
@@ -110,12 +111,7 @@ class RequestsTransport:
             self._came.put((asked.tag, outcome))
 
     def _proxies(self, request: Request) -> dict[str, str]:
-        if request.endpoint.scheme != "https":
-            return {}
-        if request.route.proxy is not None:
-            return {"https": request.route.proxy} if request.route.proxy else {}
-        proxy = self._environ.get("HTTPS_PROXY") or self._environ.get("https_proxy")
-        exempt = self._environ.get("NO_PROXY") or self._environ.get("no_proxy") or ""
+        proxy, exempt = proxy_for(request, self._environ)
         if not proxy or requests.utils.should_bypass_proxies(_url(request), exempt):
             return {}
         return {"https": proxy}
@@ -192,10 +188,6 @@ def _url(request: Request) -> str:
 def _headers(request: Request) -> dict[str, str]:
     ours = {"User-Agent": f"secrets-exec/{__version__}", "Accept-Encoding": "identity", "Connection": "close"}
     return {**ours, **dict(request.headers)}
-
-
-def _may_be_plain(request: Request) -> bool:
-    return request.endpoint.is_loopback or request.endpoint.host == _LINK_LOCAL_METADATA
 
 
 def _read(response: requests.Response) -> Answer | Failure:

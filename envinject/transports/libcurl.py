@@ -1,0 +1,33 @@
+"""libcurl's C core from pycurl, without pycurl's Python helpers.
+
+Since 7.48 the package `pycurl` imports an asyncio helper, which takes four times as long as the core itself and
+which nobody here uses. So the extension module inside the package is loaded by its own loader.
+"""
+
+from __future__ import annotations
+
+from importlib.machinery import PathFinder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def load() -> Any:
+    """The module with `Curl`, `CurlMulti` and the constants.
+
+    Raises: ImportError when pycurl is not installed, or has no build for this interpreter.
+    """
+    package = PathFinder.find_spec("pycurl")
+    if package is None:
+        raise ImportError("pycurl is not installed")
+    spec = PathFinder.find_spec("pycurl._pycurl", package.submodule_search_locations)
+    if spec is None or spec.loader is None or not package.submodule_search_locations:
+        import pycurl  # before 7.48 the core is the package
+
+        return pycurl
+    module = spec.loader.create_module(spec)
+    if module is None:
+        raise ImportError("pycurl's core is no extension module")
+    spec.loader.exec_module(module)
+    return module
