@@ -6,7 +6,7 @@ import os
 import sys
 
 from .. import environ as environment
-from ..errors import UsageError
+from ..errors import Failures, ManifestError, SystemRefused, UsageError
 from ..log import DEBUG, NORMAL, QUIET, Log
 from ..run import Order
 from . import options
@@ -61,7 +61,12 @@ def emulator(values: Values) -> int:
     port = values["port"] or "0"
     if not (port.isdigit() and port.isascii() and len(port) < 6 and int(port) < 65536):
         raise UsageError("--port does not take that", hint="it takes a number from 0 to 65535")
-    return emulated.serve(values["seed"], host=values["host"] or "127.0.0.1", port=int(port), tls=values["tls"])
+    try:
+        return emulated.serve(values["seed"], host=values["host"] or "127.0.0.1", port=int(port), tls=values["tls"])
+    except emulated.SeedError as error:
+        raise Failures(ManifestError(problem, where=error.where) for problem in error.problems) from None
+    except emulated.CannotStart as error:
+        raise SystemRefused(str(error), hint=error.hint) from None
 
 
 def log_of(values: Values) -> Log:
