@@ -1,75 +1,143 @@
 """The one way in, and the boundary where every error becomes words and an exit code."""
 
-from __future__ import annotations
-
+# No `from __future__ import`: that is an import too, and `python -m` looks in the working folder first.
 import os
 import sys
 
+if __name__ == "__main__" and not sys.flags.safe_path:
+    del sys.path[0]  # the working folder: nothing of ours lies there
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
-    from .log import Log
+    from .errors import SecretsExecError
 
-_FORMAT = "SECRETS_EXEC_LOG_FORMAT"
+_SETTINGS = """
+    PYTHONCASEOK PYTHONDEBUG PYTHONDEVMODE PYTHONDUMPREFS PYTHONEXECUTABLE PYTHONHOME PYTHONINSPECT PYTHONMALLOCSTATS
+    PYTHONOPTIMIZE PYTHONPATH PYTHONPERFSUPPORT PYTHONPLATLIBDIR PYTHONPROFILEIMPORTTIME PYTHONPYCACHEPREFIX
+    PYTHONTRACEMALLOC PYTHONUSERBASE PYTHONVERBOSE PYTHONWARNDEFAULTENCODING PYTHONWARNINGS
+""".split()
+"""The interpreter's settings that change which modules are loaded, how they run, or what is printed."""
 
 
-def main() -> NoReturn:
+def main() -> "NoReturn":
     """Run the command line, and end: without waiting for a thread, whatever it is doing."""
-    code = _code(sys.argv[1:])
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            if stream is not None:
-                stream.flush()
-        except (OSError, ValueError):  # a reader that has gone, a disk that is full
-            code = code or os.EX_IOERR
+    try:
+        _begin_anew()
+        from .child.signals import end_on_signals
+
+        end_on_signals()
+        code = _code(sys.argv[1:])
+    except KeyboardInterrupt:  # before our own handler was there
+        code = 130
     os._exit(code)
 
 
-def _code(words: list[str]) -> int:
-    from .errors import BUG, SIGNALLED, Failures, SecretsExecError
+def _begin_anew() -> None:
+    """Start once more where the interpreter reads things in a way that is meant for the application, or is lossy.
+
+    The application's Python settings are not for us (security.md, fact 11); it still gets them. In a locale that is
+    not UTF-8 some words would not come out as they came in. Both are rare, and cost nothing where they are not.
+    """
+    try:
+        options = _options()
+        if options:
+            from .environ import given
+
+            words: list[str | bytes] = [sys.executable, *options, *_words()[1:]]
+            os.execve(sys.executable, words, given())
+    except (OSError, ValueError):  # no folder to stand in, no room for more words, ...: then as we are
+        return
+
+
+def _options() -> list[str]:
+    """The options of the interpreter that a second start is needed for; none where the first one will do."""
+    options = []
+    settings = {name: os.environ[name] for name in _SETTINGS if os.environ.get(name)}
+    if settings and not sys.flags.ignore_environment and _is_found_without(settings):
+        options += ["-E", "-P", *["-s"] * sys.flags.no_user_site, *["-B"] * sys.flags.dont_write_bytecode]
+    if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
+        options += ["-X", "utf8"]
+    return options
+
+
+def _is_found_without(settings: "Mapping[str, str]") -> bool:
+    """Whether the launcher itself would still be found without the settings."""
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    named = [os.path.abspath(folder) for folder in settings.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    bases = tuple(f"{settings[name]}/" for name in ("PYTHONHOME", "PYTHONUSERBASE") if name in settings)
+    return home in sys.path and home not in named and not home.startswith(bases)
+
+
+def _words() -> list[bytes]:
+    """Our command line as the system has it, byte for byte."""
+    try:
+        with open("/proc/self/cmdline", "rb") as line:
+            return line.read().split(b"\0")[:-1]
+    except OSError:
+        return [os.fsencode(word) for word in sys.orig_argv]
+
+
+def _code(words: "Sequence[str]") -> int:
+    ours = words[: words.index("--")] if "--" in words else words
     from .log import Log
 
-    log = Log(as_json=_asks_for_json(words))
+    log = Log(as_json=_asks_for_json(ours))
     try:
         from .cli.app import main as command_line
+        from .errors import Failures, SecretsExecError
 
-        return command_line(words)
-    except SecretsExecError as error:
-        failures = Failures([error])
-    except Failures as several:
-        failures = several
-    except KeyboardInterrupt:  # of the commands that start nothing; `run` has its own handler
-        return SIGNALLED + 2
-    except Exception as bug:  # the boundary: what escapes to here is a bug, and its text may hold a value
-        _tell_bug(log, bug, "--debug" in words)
-        return BUG
-    for problem in failures.errors:
-        log.error(problem)
-    return failures.exit_code
+        try:
+            return command_line(words)
+        except SecretsExecError as error:
+            failures = Failures([error])
+        except Failures as several:
+            failures = several
+        for problem in failures.errors:
+            log.error(problem)
+        return failures.exit_code
+    except KeyboardInterrupt:
+        raise
+    except BaseException as unforeseen:  # the boundary: what escapes to here is a bug, and its text may hold a value
+        problem = _unforeseen(unforeseen, traced=_asks_for_debug(ours))
+    log.error(problem)
+    return problem.exit_code
 
 
-def _asks_for_json(words: list[str]) -> bool:
+def _asks_for_json(words: "Sequence[str]") -> bool:
     """Whether messages are to be JSON: known before the command line is read, for the errors of reading it."""
-    ours = " ".join(words[: words.index("--")] if "--" in words else words)
-    return "--log-format=json" in ours or "--log-format json" in ours or os.environ.get(_FORMAT) == "json"
+    said = " ".join(words).replace("=", " ")
+    return "--log-format json" in said or os.environ.get("SECRETS_EXEC_LOG_FORMAT") == "json"
 
 
-def _tell_bug(log: Log, bug: Exception, traced: bool) -> None:
-    from .errors import SecretsExecError
-    from .log import write
+def _asks_for_debug(words: "Sequence[str]") -> bool:
+    return "--debug" in words or os.environ.get("SECRETS_EXEC_DEBUG", "").lower() in ("1", "true", "yes", "on")
 
-    log.error(
-        SecretsExecError(
-            f"a bug in secrets-exec: {type(bug).__name__}",
-            hint="please report it with the output of --debug, which shows no value",
-        )
-    )
-    if traced:
-        import traceback
 
-        for frame in traceback.extract_tb(bug.__traceback__):
-            write(f"  {os.path.basename(frame.filename)}:{frame.lineno} in {frame.name}")
+def _unforeseen(error: BaseException, *, traced: bool) -> "SecretsExecError":
+    """What nobody handled, as an error of its own: a system that has nothing left, else a bug."""
+    from errno import EMFILE, ENFILE, ENOMEM
+
+    from .errors import SecretsExecError, SystemRefused
+
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) in (EMFILE, ENFILE, ENOMEM):
+        return SystemRefused("the system has no memory or no descriptor left")
+    what = f"a bug in secrets-exec: {type(error).__name__}"
+    if not traced:
+        return SecretsExecError(what, hint="please report it with the output of --debug, which shows no value")
+    return SecretsExecError(what, where=_frames(error), hint="please report it")
+
+
+def _frames(error: BaseException) -> str:
+    """Where it happened, from the outside in: files, lines and functions, no text and no variable."""
+    frames, step = [], error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        frames.append(f"{os.path.basename(code.co_filename)}:{step.tb_lineno} {code.co_name}")
+        step = step.tb_next
+    return " > ".join(frames)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from . import inject
 from . import providers as registry
 from .errors import Failures, SecretsExecError
 from .fetch import fetch
+from .log import printable
 from .run import prepare
 
 TYPE_CHECKING = False
@@ -163,6 +164,7 @@ def told_providers(found: Mapping[str, Any]) -> str:
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    rows = [tuple(map(printable, row)) for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

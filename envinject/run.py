@@ -103,7 +103,7 @@ def _only(manifest: Manifest, globs: Sequence[str]) -> Manifest:
     entries = tuple(entry for entry in manifest.entries if _matches(entry.name, globs))
     literals = tuple(literal for literal in manifest.literals if _matches(literal.name, globs))
     if not entries and not literals:
-        raise UsageError(f"nothing in the manifest is named {' or '.join(globs)}", hint="see: secrets-exec plan")
+        raise UsageError("--only matches nothing in the manifest", hint="see: secrets-exec plan")
     return manifest.replace(entries=entries, literals=literals)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from ..errors import CommandNotFound, CommandUnusable, SecretsExecError
+from ..errors import CommandNotFound, CommandUnusable
 
 _DEFAULT_PATH = b"/bin:/usr/bin"
 _HEAD = 256
@@ -37,11 +37,12 @@ def find(command: bytes, path: bytes | None) -> bytes:
 
 
 def _exists(path: bytes) -> bool:
+    """Whether it is there, or hidden in a folder that this user may not look into, as execvp sees it."""
     try:
         os.stat(path)
     except PermissionError:
         return True
-    except (OSError, ValueError):
+    except OSError:
         return False
     return True
 
@@ -53,31 +54,40 @@ def _can_be_run(path: bytes) -> bool:
         return False
 
 
-def _unusable(path: bytes, shown: str) -> SecretsExecError:
-    what = "it is a folder" if os.path.isdir(path) else "it may not be run by this user"
-    return CommandUnusable(
-        f"the command '{shown}' cannot be run: {what}",
-        where=os.fsdecode(path),
-        hint="chmod +x, or name another",
-    )
+def _unusable(path: bytes, shown: str) -> CommandUnusable:
+    what, hint = "it may not be run by this user", "chmod +x, or name another"
+    if os.path.isdir(path):
+        what, hint = "it is a folder", "name a program in it"
+    return CommandUnusable(f"the command '{shown}' cannot be run: {what}", where=os.fsdecode(path), hint=hint)
 
 
 def _check_interpreter(path: bytes, shown: str) -> None:
     """A script whose interpreter is missing fails with 'no such file' only at exec; find out now."""
+    interpreter = _interpreter(_head(path))
+    if not interpreter or _can_be_run(interpreter):
+        return
+    windows = interpreter.endswith(b"\r")
+    raise CommandUnusable(
+        f"the command '{shown}' cannot be run: its interpreter {os.fsdecode(interpreter)} is missing or cannot be run",
+        where=os.fsdecode(path),
+        hint="save it with Unix line ends" if windows else "mend its first line, or install the interpreter",
+    )
+
+
+def _interpreter(head: bytes) -> bytes:
+    """The program that reads a script, by its `#!` line as Linux reads it; empty when there is none."""
+    line = head.partition(b"\n")[0].replace(b"\t", b" ")
+    return line[2:].strip(b" ").partition(b" ")[0] if line.startswith(b"#!") else b""
+
+
+def _head(path: bytes) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:  # a program may be runnable and not readable
-        return
+        return b""
     try:
-        head = os.read(descriptor, _HEAD)
+        return os.read(descriptor, _HEAD)
     except OSError:
-        return
+        return b""
     finally:
         os.close(descriptor)
-    words = head.partition(b"\n")[0][2:].split(None, 1)
-    if head[:2] == b"#!" and words and not os.path.exists(words[0]):
-        raise CommandUnusable(
-            f"the command '{shown}' cannot be run: its interpreter {os.fsdecode(words[0])} is missing",
-            where=os.fsdecode(path),
-            hint="mend its first line",
-        )

@@ -6,7 +6,7 @@ import errno
 import os
 
 from ..errors import BadValue, CommandNotFound, CommandUnusable, SecretsExecError, SystemRefused
-from .signals import ignore_again, restore_for_exec
+from .signals import give_back, take_back
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,24 +21,24 @@ _NOBODYS_MISTAKE = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errn
 def replace(path: bytes, argv: Sequence[bytes], environ: Mapping[bytes, bytes]) -> NoReturn:
     """Become the program at `path`, or the shell that reads it when it is a script without `#!`.
 
-    Every descriptor of ours is close-on-exec (PEP 446); those that we were given stay.
+    Every descriptor of ours is close-on-exec (PEP 446); those that we were given stay. A variable without a name,
+    which a parent may have handed on, is left out: Python's exec does not take it.
     Raises: CommandUnusable, CommandNotFound, BadValue (too large), SystemRefused.
     """
-    restore_for_exec()
-    try:
-        os.execve(path, list(argv), environ)
-    except OSError as error:
-        number = error.errno or 0
+    environ = {name: value for name, value in environ.items() if name}
+    give_back()
+    number = _execute(path, argv, environ)
     if number == errno.ENOEXEC and _reads_as_script(path):
-        number = _run_by_shell(path, argv, environ)
-    ignore_again()
+        # What execvp, env and every shell do with an executable text file (POSIX, exec family).
+        number = _execute(_SHELL, [_SHELL, path, *argv[1:]], environ)
+    take_back()
     raise _told(number, path)
 
 
-def _run_by_shell(path: bytes, argv: Sequence[bytes], environ: Mapping[bytes, bytes]) -> int:
-    """What execvp, env and every shell do with an executable text file (POSIX, exec family)."""
+def _execute(path: bytes, argv: Sequence[bytes], environ: Mapping[bytes, bytes]) -> int:
+    """Become the program; the error's number where the system does not let us."""
     try:
-        os.execve(_SHELL, [_SHELL, path, *argv[1:]], environ)
+        os.execve(path, list(argv), environ)
     except OSError as error:
         return error.errno or 0
 
@@ -57,8 +57,10 @@ def _told(number: int, path: bytes) -> SecretsExecError:
         return BadValue("command line and environment are larger than the system takes", where=shown)
     if number in _NOBODYS_MISTAKE:
         return SystemRefused(f"the system does not start the command: {reason}", where=shown)
-    if number in (errno.ENOENT, errno.ENOTDIR):
-        return CommandNotFound(f"the command is gone: {reason}", where=shown)
+    if not os.path.exists(path):
+        return CommandNotFound("the command is gone: it was there before the secrets were fetched", where=shown)
+    if number == errno.ENOENT:
+        reason = "the program that loads or reads it is missing"
     return CommandUnusable(
-        f"the command cannot be run: {reason}", where=shown, hint="is it a program for this machine?"
+        f"the command cannot be run: {reason}", where=shown, hint="is it made for this machine and system?"
     )

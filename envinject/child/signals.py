@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from ..errors import SIGNALLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from types import FrameType
+else:
+    import _signal as signal  # what `signal` is without its enums, which cost more than all of this
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _OF_THE_INTERPRETER = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -21,7 +23,7 @@ def end_on_signals() -> None:
     What we were started with as ignored stays ignored (nohup, `&` in scripts).
     """
     for number in _ENDING:
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _end)
 
 
@@ -29,13 +31,27 @@ def _end(number: int, _frame: FrameType | None) -> None:
     os._exit(SIGNALLED + number)
 
 
-def restore_for_exec() -> None:
-    """Undo what the interpreter did at its start: it ignores SIGPIPE and SIGXFSZ, and exec would hand that on."""
+def give_back() -> None:
+    """Leave every signal as it was given to us, for the program that takes our place.
+
+    The interpreter ignores SIGPIPE and SIGXFSZ from its start, and exec would hand that on. A signal that asks
+    to end may come at any moment, also between its last look for one and exec, where it would be forgotten:
+    so it is held back until nothing of ours handles it any more, and then ends us, as PID 1 too.
+    """
+    given = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # runs the handlers of what has come
+    for number in _ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     for number in _OF_THE_INTERPRETER:
         signal.signal(number, signal.SIG_DFL)
+    for number in _ENDING:
+        if number in signal.sigpending() and number not in given:
+            os._exit(SIGNALLED + number)
+    signal.pthread_sigmask(signal.SIG_SETMASK, given)
 
 
-def ignore_again() -> None:
-    """After an exec that failed: be the interpreter again."""
+def take_back() -> None:
+    """After an exec that failed: be the interpreter again, which does not die of a reader that has gone."""
     for number in _OF_THE_INTERPRETER:
         signal.signal(number, signal.SIG_IGN)
+    end_on_signals()

@@ -12,15 +12,18 @@ from .. import __version__
 from ..errors import UsageError, suggest
 from . import commands, options
 from .options import COUNT, FLAG, MANY, Option
+from .output import answer
 
 _EXAMPLES = """\
 \b
 Examples:
   secrets-exec -f secrets.toml -- gunicorn app:app
-  secrets-exec --set 'DB_PASSWORD=naver://4f1c?stage=active#password' -- ./server
+  secrets-exec --set 'DB_PASSWORD=ncloud://4f1c#password' -- ./server
   secrets-exec --dry-run -v
   secrets-exec check --fetch
 """
+_HELP_FLAGS = ["-h", "--help"]
+_VERSION_FLAGS = ["-V", "--version"]
 
 
 class _Command(click.Command):
@@ -31,7 +34,8 @@ class _Command(click.Command):
         params: list[click.Parameter] = [_click_option(option) for option in table]
         if how.pop("takes_command", False):
             params.append(click.Argument(["command"], nargs=-1, type=click.UNPROCESSED))
-        super().__init__(name, params=params, callback=self._act, help=act.__doc__, **how)
+        params.append(_flag(_HELP_FLAGS, "Show this help.", callback=_show_help, is_eager=True, expose_value=False))
+        super().__init__(name, params=params, callback=self._act, help=act.__doc__, add_help_option=False, **how)
         self._acts = act
 
     def _act(self, **given: Any) -> int | None:
@@ -49,6 +53,16 @@ def _click_option(option: Option) -> click.Option:
     )
     how |= {"metavar": option.metavar} if option.metavar else {}
     return click.Option([*option.flags, option.key], help=option.help, **how)
+
+
+def _flag(flags: Sequence[str], about: str, **how: Any) -> click.Option:
+    return click.Option(flags, is_flag=True, help=about, **how)
+
+
+def _show_help(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
+    if asked:
+        answer(ctx.get_help())
+        ctx.exit()
 
 
 COMMANDS: dict[str, _Command] = {
@@ -83,10 +97,11 @@ def main(words: Sequence[str]) -> int:
     """
     if not words:
         raise UsageError("there is no command", hint="secrets-exec -- COMMAND [ARGS]..., or secrets-exec --help")
-    if words[0] in ("-h", "--help"):
-        return _help()
-    if words[0] in ("-V", "--version"):
-        click.echo(f"secrets-exec {__version__}")
+    if words[0] in _HELP_FLAGS:
+        answer(_help())
+        return 0
+    if words[0] in _VERSION_FLAGS:
+        answer(f"secrets-exec {__version__}")
         return 0
     if words[0].startswith("-"):
         return _invoke("run", words)
@@ -96,18 +111,16 @@ def main(words: Sequence[str]) -> int:
     raise UsageError(f"secrets-exec has no command '{words[0]}'", hint=hint)
 
 
-def _help() -> int:
-    group = click.Group("secrets-exec", commands={**COMMANDS}, help=_HELP, add_help_option=True)
-    group.params.append(click.Option(["-V", "--version"], is_flag=True, help="Show the version."))
-    click.echo(group.get_help(click.Context(group, info_name="secrets-exec")))
-    return 0
+def _help() -> str:
+    group = click.Group("secrets-exec", commands={**COMMANDS}, help=_HELP, add_help_option=False)
+    group.params += [_flag(_VERSION_FLAGS, "Show the version."), _flag(_HELP_FLAGS, "Show this help.")]
+    return group.get_help(click.Context(group, info_name="secrets-exec"))
 
 
 def _invoke(name: str, words: Sequence[str]) -> int:
     command = COMMANDS[name]
-    settings: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
     try:
-        with command.make_context(f"secrets-exec {name}", list(words), **settings) as context:
+        with command.make_context(f"secrets-exec {name}", list(words)) as context:
             return command.invoke(context) or 0
     except click.exceptions.Exit as done:
         return done.exit_code

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 from .. import environ as environment
 from ..errors import Failures, ManifestError, SystemRefused, UsageError
 from ..log import DEBUG, NORMAL, QUIET, Log
 from ..run import Order
 from . import options
+from .output import answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,10 +19,8 @@ if TYPE_CHECKING:
 
 def run(values: Values, command: Sequence[str]) -> None:
     """Fetch the manifest's secrets and become COMMAND."""
-    from ..child.signals import end_on_signals
     from ..run import run as become
 
-    end_on_signals()
     log = log_of(values)
     if not command and not values["dry_run"]:
         raise UsageError("there is no command to run", hint="write it after --: secrets-exec [OPTIONS] -- COMMAND")
@@ -92,7 +88,7 @@ def _order(values: Values) -> Order:
 
 
 def _env_file(path: str) -> dict[str, str]:
-    from ..errors import ManifestError, SecretsExecError
+    from ..errors import SecretsExecError
     from ..files import read_regular
     from ..providers.dotenv import parse
 
@@ -112,8 +108,5 @@ def _report(values: Values, make: Any, tell: Any) -> int:
 def _write(found: Any, tell: Any, *, as_json: bool) -> int:
     import json
 
-    text = json.dumps(found, indent=2) if as_json else tell(found)
-    if sys.stdout is None:
-        return os.EX_IOERR
-    print(text)
+    answer(json.dumps(found, indent=2) if as_json else tell(found))
     return int(found.get("exit_code", 0))

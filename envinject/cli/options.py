@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 FLAG, COUNT, TEXT, MANY = "flag", "count", "text", "many"
-_TRUE, _FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
+_DEFAULTS = {FLAG: False, COUNT: 0, TEXT: None, MANY: ()}
+_NOT_GIVEN = (*_DEFAULTS.values(),)
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
 class Option(Record):
@@ -112,17 +114,17 @@ _LATER = ("profile", "supervise", "grace", "watch", "on_change", "mask")
 
 
 def settle(options: Sequence[Option], given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """The value of every option: from the command line, else from its variable, else None, False, 0 or ().
+    """The value of every option: from the command line, else from its variable unless empty, else its default.
 
     Raises: UsageError.
     """
     values = {}
     for option in options:
         value = given.get(option.key)
-        if not value and (text := environ.get(option.variable)) is not None:
+        if value in _NOT_GIVEN and (text := environ.get(option.variable)):
             value = _from_environ(option, text)
-        values[option.key] = value or {FLAG: False, COUNT: 0, MANY: ()}.get(option.takes)
-        if value and option.key in _LATER:
+        values[option.key] = _DEFAULTS[option.takes] if value in _NOT_GIVEN else value
+        if option.key in _LATER and values[option.key] not in _NOT_GIVEN:
             raise UsageError(f"--{option.name} is not supported yet", hint="leave it out")
     return values
 

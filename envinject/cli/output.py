@@ -1,0 +1,31 @@
+"""Results: what a command answers goes to standard output, whole or not at all told as a success."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ..errors import SystemRefused
+
+_STANDARD_OUTPUT = 1
+
+
+def answer(text: str) -> None:
+    """Write a result and the end of its line. A reader that has gone ends us as it ends every program.
+
+    Raises: SystemRefused when standard output is closed, or takes no more.
+    """
+    import signal
+
+    if sys.stdout is None:  # closed when we started: the descriptor may be something else by now
+        raise SystemRefused("the answer cannot be written: standard output is closed")
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    data = f"{text}\n".encode("utf-8", "backslashreplace")
+    try:
+        while data:
+            data = data[os.write(_STANDARD_OUTPUT, data) :]
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+    else:
+        return
+    raise SystemRefused(f"the answer cannot be written to standard output: {reason}")

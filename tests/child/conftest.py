@@ -1,0 +1,82 @@
+"""The launcher in all the ways in which it comes to its exec, and a command that is still running."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from launching import LAUNCHER, NOBODY, TRANSPORTS, Answer, Store, Way, kakao_value, launcher_for_nobody
+
+
+@pytest.fixture
+def literal(tmp_path: Path) -> Path:
+    """A manifest that sets GREETING and needs nothing."""
+    path = tmp_path / "literal.toml"
+    path.write_text('[env]\nGREETING = "hello"\n')
+    return path
+
+
+@pytest.fixture
+def store() -> Iterator[Callable[[Answer], Store]]:
+    """Start a store that answers so."""
+    with ExitStack() as stack:
+        yield lambda answer: stack.enter_context(Store(answer))
+
+
+@pytest.fixture(params=["literals", "started anew", *TRANSPORTS])
+def way(request: pytest.FixtureRequest, store: Callable[[Answer], Store], literal: Path, tmp_path: Path) -> Way:
+    """A launcher that has nothing to fetch, one that starts itself anew first, and one per transport."""
+    if request.param == "literals":
+        return Way([*LAUNCHER, "-f", str(literal), "--"], {})
+    if request.param == "started anew":
+        return Way([*LAUNCHER, "-f", str(literal), "--"], {"PYTHONWARNINGS": "error"})
+    cloud = tmp_path / "cloud.toml"
+    cloud.write_text(store(lambda _: kakao_value('"hello"')).manifest('GREETING = "kakaocloud://1"'))
+    return Way([*LAUNCHER, "-f", str(cloud), "--"], {"KAKAOCLOUD_TOKEN": "t", "SECRETS_EXEC_TRANSPORT": request.param})
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start a process that is gone after the test, with pipes for its output."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def run(command: list[Any], **how: Any) -> subprocess.Popen[bytes]:
+        settings: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(command, **settings | how)
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can read, with a manifest `m.toml` that sets GREETING."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "m.toml").write_text('[env]\nGREETING = "hello"\n')
+        yield folder
+
+
+@pytest.fixture
+def as_nobody(open_folder: Path) -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    """Run the launcher as user 65534, in `open_folder`, with nothing but PATH in its environment."""
+    launcher = launcher_for_nobody()
+    if launcher is None:
+        pytest.skip("needs root, and a Python that other users can run")
+
+    def run(*words: str, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+        given = {"PATH": "/usr/bin:/bin"} | (environ or {})
+        who: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+        return subprocess.run([*launcher, *words], cwd=open_folder, env=given, capture_output=True, timeout=60, **who)
+
+    return run
