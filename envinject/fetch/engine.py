@@ -12,7 +12,7 @@ from ..files import read_regular
 from ..providers.base import Call, Once, ReadFile
 from ..record import Record
 from ..transports import REFUSED, RETRIED_FAILURES, TIMED_OUT, UNTRUSTED, Answer, Failure
-from .policy import GiveUp, Retry, retry_after
+from .policy import Retry, retry_after
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,21 +55,30 @@ class _Shared:
 
 
 class _Exchange:
-    """A call under way: the attempts at it so far, and when the present one is over."""
+    """A call under way: how often it was sent, lastly under which tag, and why that was in vain."""
 
-    def __init__(self, task: _Task, call: Call, host: Host) -> None:
+    def __init__(self, number: int, task: _Task, call: Call, lane: _Lane) -> None:
+        self.number = number
         self.task = task
         self.call = call
-        self.host = host
+        self.lane = lane
         self.attempt = 0
-        self.ends = 0.0
+        self.tag = 0
+        self.problem = "no answer yet"
+
+    def __lt__(self, other: _Exchange) -> bool:
+        return self.number < other.number
 
 
 class _Lane:
-    """What waits to be sent to one host for one provider, in order."""
+    """What one provider wants of one host: `open` is all of it, `waiting` a heap of what is to be sent now.
+
+    What began first goes first, whether it was sent before or not.
+    """
 
     def __init__(self, host: Host) -> None:
         self.host = host
+        self.open: set[_Exchange] = set()
         self.waiting: list[_Exchange] = []
 
 
@@ -92,11 +101,13 @@ class Engine:
         self._log = log
         self._concurrency = concurrency
         self._runnable: list[tuple[_Task, Any]] = []
-        self._shared: dict[tuple[str, Hashable], Any] = {}
+        self._shared: dict[tuple[str, Hashable], _Shared] = {}
         self._lanes: dict[tuple[str, str], _Lane] = {}
-        self._delayed: list[tuple[float, int, _Exchange]] = []
+        self._delayed: list[tuple[float, _Exchange]] = []
         self._sent: dict[int, _Exchange] = {}
+        self._ends: list[tuple[float, int]] = []
         self._under_way: dict[str, int] = {}
+        self._calls = 0
         self.requests = 0
         """How many requests were sent so far; the last one's tag."""
         self._told = False
@@ -124,7 +135,7 @@ class Engine:
         self._send(now)
         if self._runnable:
             return True
-        if not (self._sent or self._delayed or any(lane.waiting for lane in self._lanes.values())):
+        if not any(lane.open for lane in self._lanes.values()):
             return False
         self._receive(self._next_event(now) - now)
         return True
@@ -149,8 +160,7 @@ class Engine:
 
     def _serve(self, task: _Task, wanted: Call | ReadFile | Once) -> None:
         if isinstance(wanted, Call):
-            host = self._policy.host(wanted.endpoint.authority)
-            self._enqueue(_Exchange(task, wanted, host))
+            self._open(task, wanted)
         elif isinstance(wanted, Once):
             self._share(task, wanted)
         else:
@@ -159,8 +169,8 @@ class Engine:
     def _share(self, task: _Task, wanted: Once) -> None:
         key = (task.provider.name, wanted.key)
         if key not in self._shared:
-            waiting = self._shared[key] = _Shared()
-            self._start(task.provider, wanted.flow(), lambda outcome: self._finish(waiting, outcome))
+            begun = self._shared[key] = _Shared()
+            self._start(task.provider, wanted.flow(), lambda outcome: self._finish(begun, outcome))
         shared = self._shared[key]
         if shared.is_done:
             self._runnable.append((task, shared.outcome))
@@ -173,44 +183,40 @@ class Engine:
 
     # Requests
 
-    def _enqueue(self, exchange: _Exchange) -> None:
-        key = (exchange.task.provider.name, exchange.call.endpoint.authority)
+    def _open(self, task: _Task, call: Call) -> None:
+        authority = call.endpoint.authority
+        key = (task.provider.name, authority)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = _Lane(exchange.host)
-        lane.waiting.append(exchange)
+            lane = self._lanes[key] = _Lane(self._policy.host(authority))
+        self._calls += 1
+        exchange = _Exchange(self._calls, task, call, lane)
+        lane.open.add(exchange)
+        heapq.heappush(lane.waiting, exchange)
 
-    def _wake(self, now: float) -> None:
-        while self._delayed and self._delayed[0][0] <= now:
-            exchange = heapq.heappop(self._delayed)[2]
-            if now >= self._policy.silent_at(exchange.host):
-                self._give_up(exchange, now)
-            else:
-                self._enqueue(exchange)
+    def _close(self, exchange: _Exchange, outcome: Answer | SecretsExecError) -> None:
+        exchange.lane.open.remove(exchange)
+        self._runnable.append((exchange.task, outcome))
 
     def _send(self, now: float) -> None:
-        for (name, _host), lane in self._lanes.items():
-            sent = 0
-            for exchange in lane.waiting:
-                if not (lane.host.admits(now) and self._has_room(name, exchange)):
-                    break
-                self._attempt(exchange, now)
-                sent += 1
-            del lane.waiting[:sent]
+        for (name, _authority), lane in self._lanes.items():
+            while lane.waiting and lane.host.admits(now) and self._has_room(name, lane.waiting[0]):
+                self._attempt(heapq.heappop(lane.waiting), now)
 
     def _has_room(self, name: str, exchange: _Exchange) -> bool:
         mine = self._under_way.get(name, 0)
         return len(self._sent) < self._concurrency and mine < exchange.task.provider.concurrency
 
     def _attempt(self, exchange: _Exchange, now: float) -> None:
-        exchange.attempt += 1
-        exchange.ends = now + exchange.call.seconds
-        exchange.host.sent(now)
-        name = exchange.task.provider.name
+        call, name = exchange.call, exchange.task.provider.name
+        exchange.lane.host.sent(now)
         self._under_way[name] = self._under_way.get(name, 0) + 1
         self.requests += 1
-        self._sent[self.requests] = exchange
-        self._opened().send(self.requests, exchange.call.build(self._clock.wall()), exchange.call.seconds)
+        exchange.attempt += 1
+        exchange.tag = self.requests
+        self._sent[exchange.tag] = exchange
+        heapq.heappush(self._ends, (now + call.seconds, exchange.tag))
+        self._opened().send(exchange.tag, call.build(self._clock.wall()), call.seconds)
 
     def _opened(self) -> Transport:
         if self._transport is None:
@@ -219,107 +225,101 @@ class Engine:
 
     def _receive(self, seconds: float) -> None:
         for tag, outcome in self._opened().wait(min(max(0.0, seconds), _LONGEST_SLEEP)):
-            exchange = self._release(tag)
-            if exchange is None:  # abandoned before
+            if tag not in self._sent:  # abandoned before
                 continue
+            exchange = self._release(tag)
             if isinstance(outcome, Failure):
-                exchange.host.failed()
+                exchange.lane.host.failed()
                 self._failed(exchange, outcome)
             else:
-                exchange.host.answered(outcome.status)
+                exchange.lane.host.answered(outcome.status)
                 self._answered(exchange, outcome)
 
+    def _release(self, tag: int) -> _Exchange:
+        exchange = self._sent.pop(tag)
+        self._under_way[exchange.task.provider.name] -= 1
+        return exchange
+
     def _answered(self, exchange: _Exchange, answer: Answer) -> None:
-        call, wall = exchange.call, self._clock.wall()
+        call, now, wall = exchange.call, self._clock.monotonic(), self._clock.wall()
         answer = answer.replace(received=wall, attempts=exchange.attempt)
-        if answer.status in call.retried and not (call.is_final and call.is_final(answer)):
-            again = self._policy.after_status(
-                exchange.host,
-                exchange.attempt,
-                self._clock.monotonic(),
-                answer.status,
-                retry_after(answer.headers, wall),
-            )
-            if self._is_retried(exchange, again, f"answered {answer.status}"):
+        if answer.status in call.retried and _may_repeat(exchange) and not (call.is_final and call.is_final(answer)):
+            asked = retry_after(answer.headers, wall)
+            again = self._policy.after_status(exchange.lane.host, exchange.attempt, now, answer.status, asked)
+            if isinstance(again, Retry):
+                self._delay(exchange, again.at, now, f"answered {answer.status}")
                 return
-            if isinstance(again, GiveUp):
-                answer = answer.replace(given_up=again.why)
-        self._runnable.append((exchange.task, answer))
+            answer = answer.replace(given_up=again.why)
+        self._close(exchange, answer)
 
     def _failed(self, exchange: _Exchange, failure: Failure) -> None:
-        authority = exchange.call.endpoint.authority
         why = ""
-        if failure.kind in RETRIED_FAILURES:
-            again = self._policy.after_failure(exchange.host, exchange.attempt, self._clock.monotonic())
-            if self._is_retried(exchange, again, failure.what):
+        if failure.kind in exchange.call.failures and _may_repeat(exchange):
+            now = self._clock.monotonic()
+            again = self._policy.after_failure(exchange.lane.host, exchange.attempt, now)
+            if isinstance(again, Retry):
+                self._delay(exchange, again.at, now, failure.what)
                 return
-            why = again.why if isinstance(again, GiveUp) else ""
-        self._runnable.append((exchange.task, _error(authority, failure, exchange.attempt, why)))
-
-    def _is_retried(self, exchange: _Exchange, again: Retry | GiveUp, what: str) -> bool:
-        if isinstance(again, GiveUp) or exchange.attempt == exchange.call.attempts:
-            return False
-        now = self._clock.monotonic()
-        told = self._log.detail if self._told else self._log.notice
-        self._told = True
-        told(
-            f"{exchange.call.endpoint.authority}: {what}; trying again in {max(0.0, again.at - now):.1f} s"
-            f" (the start may take {max(0.0, self._policy.deadline - now):.0f} s more)"
-        )
-        at = min(again.at, self._policy.silent_at(exchange.host))
-        heapq.heappush(self._delayed, (at, self.requests, exchange))
-        return True
+            why = again.why
+        self._close(exchange, _error(exchange, failure, why))
 
     # Time
 
+    def _delay(self, exchange: _Exchange, at: float, now: float, problem: str) -> None:
+        told = self._log.detail if self._told else self._log.notice
+        self._told = True
+        told(
+            f"{exchange.call.endpoint.authority}: {problem}; trying again in {at - now:.1f} s"
+            f" (the start may take {max(0.0, self._policy.deadline - now):.0f} s more)"
+        )
+        exchange.problem = problem
+        heapq.heappush(self._delayed, (at, exchange))
+
+    def _wake(self, now: float) -> None:
+        while self._delayed and self._delayed[0][0] <= now:
+            exchange = heapq.heappop(self._delayed)[1]
+            if exchange in exchange.lane.open:
+                heapq.heappush(exchange.lane.waiting, exchange)
+
     def _expire(self, now: float) -> None:
-        for tag, exchange in list(self._sent.items()):
-            if now >= min(exchange.ends, self._policy.silent_at(exchange.host)):
-                self._abandon(tag, exchange, now)
         for lane in self._lanes.values():
-            if lane.waiting and now >= self._policy.silent_at(lane.host):
-                expired, lane.waiting = lane.waiting, []
-                for exchange in expired:
-                    self._give_up(exchange, now)
+            if lane.open and now >= self._policy.silent_at(lane.host):
+                self._give_up(lane, now)
+        while self._ends and (self._ends[0][0] <= now or self._ends[0][1] not in self._sent):
+            tag = heapq.heappop(self._ends)[1]
+            if tag in self._sent:
+                exchange = self._abandon(tag)
+                self._failed(exchange, Failure(TIMED_OUT, f"no answer within {exchange.call.seconds:g} s"))
 
-    def _abandon(self, tag: int, exchange: _Exchange, now: float) -> None:
-        self._opened().abandon(tag)
-        self._release(tag)
-        exchange.host.failed()
-        if now >= self._policy.silent_at(exchange.host):
-            self._give_up(exchange, now)
-        else:
-            self._failed(exchange, Failure(TIMED_OUT, f"no answer within {exchange.call.seconds:g} s"))
-
-    def _release(self, tag: int) -> _Exchange | None:
-        exchange = self._sent.pop(tag, None)
-        if exchange is not None:
-            self._under_way[exchange.task.provider.name] -= 1
-        return exchange
-
-    def _give_up(self, exchange: _Exchange, now: float) -> None:
-        authority = exchange.call.endpoint.authority
+    def _give_up(self, lane: _Lane, now: float) -> None:
         if now >= self._policy.deadline:
-            error = Unavailable(
-                f"{authority}: the deadline of the start has passed",
-                hint="is the store reachable? See also --timeout",
-            )
+            why, hint = "the deadline of the start has passed", "is the store reachable? See also --timeout"
         else:
-            error = Unavailable(
-                f"{authority}: no answer at all for {self._policy.outage:g} s",
-                hint="is the store reachable from here?",
-            )
-        self._runnable.append((exchange.task, error))
+            why, hint = f"no answer at all for {self._policy.outage:g} s", "is the store reachable from here?"
+        for exchange in sorted(lane.open):
+            if exchange.tag in self._sent:
+                self._abandon(exchange.tag)
+            self._close(exchange, Unavailable(_what(exchange, exchange.problem, why), hint=hint))
+        lane.waiting.clear()
+
+    def _abandon(self, tag: int) -> _Exchange:
+        self._opened().abandon(tag)
+        exchange = self._release(tag)
+        exchange.lane.host.failed()
+        return exchange
 
     def _next_event(self, now: float) -> float:
         times = [self._policy.deadline]
-        times += [min(exchange.ends, self._policy.silent_at(exchange.host)) for exchange in self._sent.values()]
+        times += [self._ends[0][0]] if self._ends else []
         times += [self._delayed[0][0]] if self._delayed else []
         for lane in self._lanes.values():
-            if lane.waiting:
-                times.append(self._policy.silent_at(lane.host))
-                times += [lane.host.opens] if lane.host.opens > now else []
+            times += [self._policy.silent_at(lane.host)] if lane.open else []
+            times += [lane.host.opens] if lane.waiting and lane.host.opens > now else []
         return min(times)
+
+
+def _may_repeat(exchange: _Exchange) -> bool:
+    return exchange.attempt != exchange.call.attempts
 
 
 def _collector(refs: tuple[SecretRef, ...], found: dict[SecretRef, Secret | SecretsExecError]) -> Callable[[Any], None]:
@@ -336,9 +336,13 @@ def _read(wanted: ReadFile) -> bytes | SecretsExecError:
         return error
 
 
-def _error(authority: str, failure: Failure, attempts: int, why: str) -> SecretsExecError:
-    tries = f" ({attempts} attempts)" if attempts > 1 else ""
-    what = f"{authority}: {failure.what}{tries}{f'; {why}' if why else ''}"
+def _what(exchange: _Exchange, what: str, why: str) -> str:
+    tries = f" ({exchange.attempt} attempts)" if exchange.attempt > 1 else ""
+    return f"{exchange.call.endpoint.authority}: {what}{tries}{f'; {why}' if why else ''}"
+
+
+def _error(exchange: _Exchange, failure: Failure, why: str) -> SecretsExecError:
+    what = _what(exchange, failure.what, why)
     if failure.kind in RETRIED_FAILURES:
         return Unavailable(what, hint="is the store reachable from here? Try again later")
     if failure.kind == REFUSED:

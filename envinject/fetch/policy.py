@@ -19,6 +19,7 @@ _LONGEST_THROTTLED_WAIT = 60.0
 _MANY_THROTTLED = 5
 _RETRIES_PER_SECRET, _RETRIES_MORE = 3, 10
 _THROTTLED = 429
+_LONGEST_HEADER = 1000
 
 
 class Retry(Record):
@@ -54,7 +55,11 @@ class Host:
             self.silent_since = now
 
     def answered(self, status: int) -> None:
-        """An answer came, so the host is there. A 429 closes the gate to one, each other answer opens it by one."""
+        """An answer came, so the host is there. A 429 closes the gate to one, each success after it opens it by one.
+
+        What was sent before the gate closed tells nothing about it, nor does a server's error.
+        """
+        was_admitted = self.window is None or self.under_way <= self.window
         self.under_way -= 1
         self.silent_since = None
         if status == _THROTTLED:
@@ -62,7 +67,7 @@ class Host:
             self.window = 1
             return
         self.throttled = 0
-        if self.window is not None:
+        if self.window is not None and was_admitted and status < 500:
             self.window += 1
 
     def failed(self) -> None:
@@ -93,15 +98,16 @@ class Policy:
     def after_status(
         self, host: Host, attempt: int, now: float, status: int, retry_after: float | None
     ) -> Retry | GiveUp:
-        """Whether to try again after an answer that may pass. `attempt` counts from 1."""
-        wait = self._wait(host, attempt)
-        remaining = max(0.0, self.deadline - now)
-        if retry_after is not None:
-            if retry_after > remaining:
-                return GiveUp(f"it asks to wait {_told(retry_after)}, the deadline is in {remaining:.0f} s")
-            wait += retry_after
+        """Whether to try again after an answer that may pass. `attempt` counts from 1.
+
+        Nobody goes to the host while it asks to wait, or wants fewer requests.
+        """
+        if retry_after is not None and now + retry_after >= self.deadline:
+            remaining = max(0.0, self.deadline - now)
+            return GiveUp(f"it asks to wait {_told(retry_after)}, the deadline is in {remaining:.0f} s")
+        wait = self._wait(host, attempt) + (retry_after or 0.0)
         again = self._again(now, wait, counted=status != _THROTTLED)
-        if status == _THROTTLED and isinstance(again, Retry):
+        if isinstance(again, Retry) and (status == _THROTTLED or retry_after is not None):
             host.opens = max(host.opens, again.at)
         return again
 
@@ -114,30 +120,31 @@ class Policy:
         return self._chance() * min(longest, _FIRST_WAIT * 2.0 ** min(attempt - 1, 16))
 
     def _again(self, now: float, wait: float, *, counted: bool) -> Retry | GiveUp:
-        remaining = self.deadline - now
-        if remaining <= 0:
+        if now >= self.deadline:
             return GiveUp("the deadline has passed")
         if counted:
             if self._budget == 0:
                 return GiveUp("this run has used up its retries")
             self._budget -= 1
-        return Retry(now + min(wait, remaining))
+        return Retry(min(now + wait, self.deadline))
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """The seconds that a `Retry-After` asks for, from 0 on; None without one, or with one that says nothing.
 
     `now` is Unix time. A date is compared with the answer's own `Date` where it has one, so that a wrong
-    clock here does no harm. Of a doubled header the longest wait counts. Source: RFC 9110, 10.2.3.
+    clock here does no harm. Of several the longest counts. Source: RFC 9110, 10.2.3.
     """
-    text = headers.get("retry-after", "").strip()
-    parts = [part.strip() for part in text.split(",")]
-    if all(part.isdigit() and part.isascii() for part in parts):
-        return max(float(part[:16]) for part in parts)
+    parts = headers.get("retry-after", "")[:_LONGEST_HEADER].split(",")  # a date's weekday is a part that says nothing
+    waits = (_seconds(part.strip(), headers, now) for part in parts)
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _seconds(text: str, headers: Mapping[str, str], now: float) -> float | None:
+    if text.isdigit() and text.isascii():
+        return float(text)
     date = _date(text)
-    if date is None:
-        return None
-    return max(0.0, date - (_date(headers.get("date", "")) or now))
+    return None if date is None else max(0.0, date - (_date(headers.get("date", "")) or now))
 
 
 def _date(text: str) -> float | None:

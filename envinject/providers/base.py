@@ -12,7 +12,7 @@ from .. import jsontext
 from ..errors import Denied, ManifestError, NotFound, SecretsExecError, StoreError, Unavailable
 from ..record import Record
 from ..secret import Secret
-from ..transports import Route
+from ..transports import RETRIED_FAILURES, Route
 from ..url import parse_endpoint
 
 TYPE_CHECKING = False
@@ -43,12 +43,14 @@ class Call(Record):
 
     `build` makes the request to `endpoint` anew for each attempt, from Unix time in seconds, since a signature
     holds the time. Answers of a status in `retried` are tried again unless `is_final` says that this one will not
-    pass. `attempts` bounds the attempts; None leaves that to the policy. `seconds` bounds each.
+    pass, and so are failures of a kind in `failures`. `attempts` bounds the attempts; None leaves that to the
+    policy. `seconds` bounds each.
     """
 
     endpoint: Endpoint
     build: Callable[[float], Request]
     retried: frozenset[int] = RETRIED
+    failures: frozenset[str] = RETRIED_FAILURES
     is_final: Callable[[Answer], bool] | None = None
     attempts: int | None = None
     seconds: float = ATTEMPT_SECONDS

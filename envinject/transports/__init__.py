@@ -119,6 +119,11 @@ def proxy_for(request: Request, environ: Mapping[str, str]) -> tuple[str, str]:
     return proxy, environ.get("NO_PROXY") or environ.get("no_proxy") or ""
 
 
+def ends_in_its_head(status: int, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether a success over HTTP/1 has nothing that says how long it is, and no body: no library notices that."""
+    return status == 200 and not body and "content-length" not in headers and "transfer-encoding" not in headers
+
+
 def open_transport(environ: Mapping[str, str]) -> Transport:
     """The transport of this run, imported now and not earlier. `environ` is the launcher's environment.
 
@@ -134,8 +139,8 @@ def open_transport(environ: Mapping[str, str]) -> Transport:
 
             return CurlTransport(environ)
         except ImportError:
-            missing = True
-        if name and missing:
+            pass
+        if name:
             raise UsageError("the transport curl needs pycurl", hint="pip install pycurl, or leave the variable out")
     from .requests import RequestsTransport
 

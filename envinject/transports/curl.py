@@ -23,6 +23,7 @@ from . import (
     UNTRUSTED,
     Answer,
     Failure,
+    ends_in_its_head,
     is_refused_plain,
     proxy_for,
 )
@@ -43,9 +44,12 @@ _HTTP_2 = 3
 _CONNECTIONS = 4
 """Connections to one host beyond its stream limit, where it speaks HTTP/2."""
 
+_UNTOLD = (0, 1)
 _OTHER_HOST = 62
-_CLOSED = ("SYSCALL", "eset by peer", "unexpected eof", "ZERO_RETURN", "closed")
-_PROXY_CODES = (56, 97)
+"""What libcurl's own comparison of names means; OpenSSL has no verdict then."""
+_CLOSED = ("SYSCALL", "Recv failure", "Send failure", "unexpected eof", "ZERO_RETURN", "closed")
+_PROXY_CODES = (7, 56, 97)
+_PROXY_SIGNS = ("CONNECT", "over proxy")
 
 # libcurl's codes (libcurl-errors(3)), which are part of its interface and never change.
 _MEANINGS = {
@@ -182,8 +186,10 @@ class CurlTransport:
             self._multi.setopt(self._curl.M_MAX_HOST_CONNECTIONS, _CONNECTIONS if all(self._shares.values()) else 0)
         elif handle.getinfo(self._curl.NUM_CONNECTS) == 0:
             return Failure(TRUNCATED, "it changed the protocol on a connection in use")
-        status = handle.getinfo(self._curl.RESPONSE_CODE)
-        return Answer(status, exchange.headers, b"".join(exchange.body))
+        status, body = handle.getinfo(self._curl.RESPONSE_CODE), b"".join(exchange.body)
+        if not names_its_request and ends_in_its_head(status, exchange.headers, body):
+            return Failure(*_MEANINGS[18])
+        return Answer(status, exchange.headers, body)
 
     # What libcurl is told
 
@@ -207,9 +213,10 @@ class CurlTransport:
             curl.TIMEOUT_MS: int(seconds * 1000) + 1,
             curl.CONNECTTIMEOUT_MS: int(min(2 * CONNECT_SECONDS, seconds) * 1000) + 1,
             curl.HTTP_VERSION: curl.CURL_HTTP_VERSION_2TLS,
-            curl.PIPEWAIT: 1,
+            curl.PIPEWAIT: 1 if endpoint.scheme == "https" else 0,
             curl.FORBID_REUSE: 0 if self._shares.get(endpoint.authority) else 1,
             curl.SSLVERSION: curl.SSLVERSION_TLSv1_2,
+            curl.PROXY_SSLVERSION: curl.SSLVERSION_TLSv1_2,
             curl.SSL_VERIFYPEER: 1,
             curl.SSL_VERIFYHOST: 2,
             curl.HEADERFUNCTION: exchange.header,
@@ -218,8 +225,10 @@ class CurlTransport:
         if request.body:
             options[curl.POSTFIELDS] = request.body
         trusted = self._trusted_by(request.route)
-        handle.setopt(curl.CAINFO, trusted.file)
-        handle.setopt(curl.CAPATH, trusted.folder)
+        for option in (curl.CAINFO, curl.PROXY_CAINFO):
+            handle.setopt(option, trusted.file)
+        for option in (curl.CAPATH, curl.PROXY_CAPATH):
+            handle.setopt(option, trusted.folder)
         for option, value in options.items():
             handle.setopt(option, value)
 
@@ -233,13 +242,14 @@ class CurlTransport:
         curl = self._curl
         if code == curl.E_PEER_FAILED_VERIFICATION:
             verdict = handle.getinfo(curl.SSL_VERIFYRESULT)
-            told = VERDICTS.get(verdict or _OTHER_HOST, f"OpenSSL's verdict is {verdict}")
+            verdict = _OTHER_HOST if verdict in _UNTOLD else verdict
+            told = VERDICTS.get(verdict, f"OpenSSL's verdict is {verdict}")
             return Failure(UNTRUSTED, f"its certificate is not to be trusted: {told}")
         if code == curl.E_SSL_CONNECT_ERROR and any(sign in text for sign in _CLOSED):
             return Failure(UNREACHABLE, "the connection was closed during TLS")
         if code == curl.E_OPERATION_TIMEDOUT and not handle.getinfo(curl.CONNECT_TIME):
             return Failure(TIMED_OUT, f"no connection within {2 * CONNECT_SECONDS:g} s")
-        if code in _PROXY_CODES and "CONNECT" in text:
+        if code in _PROXY_CODES and any(sign in text for sign in _PROXY_SIGNS):
             return Failure(*_MEANINGS[97])
         return Failure(*_MEANINGS.get(code, (SENSELESS, "what it sends is no HTTP")))
 

@@ -32,6 +32,7 @@ from . import (
     UNTRUSTED,
     Answer,
     Failure,
+    ends_in_its_head,
     is_refused_plain,
     proxy_for,
 )
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from . import Request, Route, Tag
 
 _PIECE = 1 << 16
+_CUT_SHORT = "its answer is cut short"
 
 
 class RequestsTransport:
@@ -61,15 +63,21 @@ class RequestsTransport:
     def send(self, tag: Tag, request: Request, seconds: float) -> None:
         """Hand the request to a thread; an abandoned one keeps its thread, so there may be more of them."""
         self._outstanding += 1
-        context = self._context(request.route)
+        ready = self._ready(tag, request, seconds)
+        if isinstance(ready, Failure):
+            self._came.put((tag, ready))
+        else:
+            self._asked.put(ready)
+
+    def _ready(self, tag: Tag, request: Request, seconds: float) -> _Asked | Failure:
         if is_refused_plain(request.endpoint):
-            context = Failure(SENSELESS, "plain http is for loopback only")
+            return Failure(SENSELESS, "plain http is for loopback only")
+        context = self._context(request)
         if isinstance(context, Failure):
-            self._came.put((tag, context))
-            return
-        self._asked.put(_Asked(tag, request, seconds, context, self._proxies(request)))
-        if self._outstanding > self._threads:
-            self._start_thread(tag)
+            return context
+        if self._outstanding > self._threads and not self._start_thread() and not self._threads:
+            return Failure(REFUSED, "the system starts no thread")
+        return _Asked(tag, request, seconds, context, self._proxies(request))
 
     def wait(self, seconds: float) -> Sequence[tuple[Tag, Answer | Failure]]:
         """What has come since. The queue's wait is interrupted by signals."""
@@ -90,17 +98,18 @@ class RequestsTransport:
         for _ in range(self._threads):
             self._asked.put(None)
 
-    def _start_thread(self, tag: Tag) -> None:
+    def _start_thread(self) -> bool:
+        """One more thread, if the system lets us; without it the others do its work, later."""
         thread = threading.Thread(target=self._work, daemon=True)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # signals are the main thread's
         try:
             thread.start()
-            self._threads += 1
         except RuntimeError:
-            if not self._threads:
-                self._came.put((tag, Failure(REFUSED, "the system starts no thread")))
+            return False
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._threads += 1
+        return True
 
     def _work(self) -> None:
         while (asked := self._asked.get()) is not None:
@@ -116,7 +125,10 @@ class RequestsTransport:
             return {}
         return {"https": proxy}
 
-    def _context(self, route: Route) -> ssl.SSLContext | Failure:
+    def _context(self, request: Request) -> ssl.SSLContext | Failure | None:
+        if request.endpoint.scheme != "https":
+            return None
+        route = request.route
         if route not in self._contexts:
             self._contexts[route] = _new_context(route, self._environ)
         return self._contexts[route]
@@ -128,7 +140,7 @@ class _Asked(Record):
     tag: Tag
     request: Request
     seconds: float
-    context: ssl.SSLContext
+    context: ssl.SSLContext | None
     proxies: dict[str, str]
 
 
@@ -143,7 +155,8 @@ class _Adapter(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs | {"ssl_context": self._context})
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(*args, **kwargs | {"ssl_context": self._context})
+        ours = {"ssl_context": self._context, "proxy_ssl_context": self._context}
+        return super().proxy_manager_for(*args, **kwargs | ours)
 
     def cert_verify(self, conn: Any, *_: Any, **__: Any) -> None:
         """Verification is the context's; requests would load certifi's bundle into it."""
@@ -156,7 +169,9 @@ def _new_context(route: Route, environ: Mapping[str, str]) -> ssl.SSLContext | F
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_verify_locations(chosen.file, chosen.folder)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in _EXHAUSTED:
+            return _NOTHING_LEFT
         return Failure(UNTRUSTED, f"the authorities in {chosen.file or chosen.folder} cannot be read")
     return context
 
@@ -166,7 +181,8 @@ def _exchange(asked: _Asked) -> Answer | Failure:
     with requests.Session() as session:
         session.trust_env = False
         session.headers.clear()
-        session.mount("https://", _Adapter(asked.context))
+        if asked.context is not None:
+            session.mount("https://", _Adapter(asked.context))
         prepared = session.prepare_request(
             requests.Request(request.method, _url(request), headers=_headers(request), data=request.body)
         )
@@ -198,7 +214,10 @@ def _read(response: requests.Response) -> Answer | Failure:
         if size > LARGEST_ANSWER:
             return Failure(TOO_LARGE, f"the answer is larger than {LARGEST_ANSWER >> 20} MiB")
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Answer(response.status_code, headers, b"".join(parts))
+    body = b"".join(parts)
+    if ends_in_its_head(response.status_code, headers, body):
+        return Failure(TRUNCATED, _CUT_SHORT)
+    return Answer(response.status_code, headers, body)
 
 
 def failure(error: BaseException) -> Failure:
@@ -206,36 +225,108 @@ def failure(error: BaseException) -> Failure:
     chain = list(_chain(error))
     for cause in chain:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return Failure(UNTRUSTED, f"its certificate is not to be trusted: {_verdict(cause.verify_code)}")
+            whose = "the proxy's" if any(isinstance(other, _PROXY) for other in chain) else "its"
+            return Failure(UNTRUSTED, f"{whose} certificate is not to be trusted: {_verdict(cause.verify_code)}")
         if isinstance(cause, OSError) and cause.errno in _EXHAUSTED:
-            return Failure(REFUSED, "the system has no descriptor or memory left")
+            return _NOTHING_LEFT
     for types, kind, what in _MEANINGS:
         if any(isinstance(cause, types) for cause in chain):
             return Failure(kind, what)
-    return Failure(SENSELESS, "what it sends is no HTTP")
+    if any(isinstance(cause, OSError) and not isinstance(cause, requests.RequestException) for cause in chain):
+        return Failure(UNREACHABLE, "no way leads there")
+    if any(isinstance(cause, _IMPOSSIBLE) for cause in chain):
+        return Failure(SENSELESS, "the HTTP library cannot make this exchange")
+    return UNKNOWN
 
 
-# The first row that fits a cause decides: what is special stands above what is general.
+UNKNOWN = Failure(SENSELESS, "what it sends cannot be read")
+"""What an exception means that nobody has thought of."""
+
+_PROXY = (urllib3.exceptions.ProxyError, requests.exceptions.ProxyError)
+
+# The first row that fits a cause decides: what is special stands above what is general, what comes from the
+# system above what a library says of it.
 _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] = (
     ((MemoryError,), REFUSED, "the system has no memory left"),
-    ((socket.gaierror, urllib3.exceptions.NameResolutionError), UNREACHABLE, "its name cannot be resolved"),
-    ((urllib3.exceptions.ConnectTimeoutError,), TIMED_OUT, f"no connection within {CONNECT_SECONDS:g} s"),
     (
-        (urllib3.exceptions.ReadTimeoutError, TimeoutError),
+        (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError),
+        UNREACHABLE,
+        "the connection was closed during TLS",
+    ),
+    (
+        (ssl.SSLError, urllib3.exceptions.SSLError, requests.exceptions.SSLError),
+        UNTRUSTED,
+        "TLS 1.2 or newer cannot be agreed on",
+    ),
+    (_PROXY, UNREACHABLE, "the proxy does not answer, or does not let us through"),
+    ((socket.gaierror, urllib3.exceptions.NameResolutionError), UNREACHABLE, "its name cannot be resolved"),
+    ((ConnectionRefusedError,), UNREACHABLE, "the connection is refused"),
+    ((urllib3.exceptions.NewConnectionError,), UNREACHABLE, "no way leads there"),
+    (
+        (urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout),
+        TIMED_OUT,
+        f"no connection within {CONNECT_SECONDS:g} s",
+    ),
+    (
+        (TimeoutError, urllib3.exceptions.TimeoutError, requests.exceptions.Timeout),
         TIMED_OUT,
         "it began to answer, or not, and stopped",
     ),
-    ((urllib3.exceptions.ProxyError,), UNREACHABLE, "the proxy does not answer, or does not let us through"),
-    ((http.client.IncompleteRead, urllib3.exceptions.IncompleteRead), TRUNCATED, "its answer is cut short"),
-    ((urllib3.exceptions.DecodeError,), SENSELESS, "its answer is compressed in a broken way"),
-    ((ssl.SSLEOFError, ssl.SSLZeroReturnError), UNREACHABLE, "the connection was closed during TLS"),
-    ((ssl.SSLError,), UNTRUSTED, "TLS 1.2 or newer cannot be agreed on"),
-    ((ConnectionRefusedError,), UNREACHABLE, "the connection is refused"),
+    ((urllib3.exceptions.InvalidChunkLength,), SENSELESS, "what it sends is no HTTP"),
+    ((http.client.IncompleteRead,), TRUNCATED, _CUT_SHORT),
+    (
+        (urllib3.exceptions.DecodeError, requests.exceptions.ContentDecodingError),
+        SENSELESS,
+        "its answer is compressed in a broken way",
+    ),
     ((ConnectionError,), UNREACHABLE, "the connection was closed before an answer"),
-    ((http.client.HTTPException,), SENSELESS, "what it sends is no HTTP"),
-    ((urllib3.exceptions.NewConnectionError, OSError), UNREACHABLE, "no way leads there"),
+    (
+        (
+            http.client.HTTPException,
+            urllib3.exceptions.ResponseNotChunked,
+            urllib3.exceptions.BodyNotHttplibCompatible,
+            urllib3.exceptions.HeaderParsingError,
+        ),
+        SENSELESS,
+        "what it sends is no HTTP",
+    ),
+    (
+        (urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError),
+        TRUNCATED,
+        _CUT_SHORT,
+    ),
+    (
+        (
+            urllib3.exceptions.LocationValueError,
+            urllib3.exceptions.ProxySchemeUnsupported,
+            urllib3.exceptions.InvalidHeader,
+            requests.exceptions.URLRequired,
+            requests.exceptions.MissingSchema,
+            requests.exceptions.InvalidSchema,
+            requests.exceptions.InvalidURL,
+            requests.exceptions.InvalidHeader,
+        ),
+        SENSELESS,
+        "the URL of it or of the proxy, or a header, cannot be sent",
+    ),
 )
+_IMPOSSIBLE = (
+    urllib3.exceptions.PoolError,
+    urllib3.exceptions.ResponseError,
+    urllib3.exceptions.TimeoutStateError,
+    urllib3.exceptions.UnrewindableBodyError,
+    requests.exceptions.ConnectionError,
+    requests.exceptions.HTTPError,
+    requests.exceptions.InvalidJSONError,
+    requests.exceptions.RetryError,
+    requests.exceptions.StreamConsumedError,
+    requests.exceptions.TooManyRedirects,
+    requests.exceptions.UnrewindableBodyError,
+)
+"""What says nothing by itself, or cannot come to pass in the way that we use these libraries."""
+
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+_NOTHING_LEFT = Failure(REFUSED, "the system has no descriptor or memory left")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
