@@ -29,7 +29,10 @@ SIGNALLED = 128
 """Added to a signal's number: the exit code of a launcher or a child that it ended."""
 
 # Of several failures the one decides that a retry cannot mend (contract, section 4).
-_DECIDING = (64, 78, 127, 126, 77, 66, 65, 69, 71, 75)
+_DECIDING = (64, BUG, 78, 127, 126, 77, 66, 65, 69, 71, 75)
+
+_NEARBY, _LONGEST_WORD = 1000, 64
+"""How many known words are compared with a misspelt one, and how many characters of a word are of use."""
 
 
 class SecretsExecError(Exception):
@@ -121,9 +124,16 @@ class Failures(Exception):
         return min((error.exit_code for error in self.errors), key=_DECIDING.index)
 
 
+def shown(name: str) -> str:
+    """A name as an error shows it: whoever wrote it may have made it very long."""
+    return name if len(name) <= _LONGEST_WORD else f"{name[:_LONGEST_WORD]}..."
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """`did you mean 'x'? ` when a known word is near, else nothing; made for the front of a hint."""
-    import difflib  # costs milliseconds, needed only to tell an error
+    import difflib  # cost milliseconds, needed only to tell an error
+    from itertools import islice
 
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    short = islice((other for other in known if len(other) <= _LONGEST_WORD), _NEARBY)
+    near = difflib.get_close_matches(word, short, n=1, cutoff=0.6) if len(word) <= _LONGEST_WORD else ()
     return f"did you mean '{near[0]}'? " if near else ""

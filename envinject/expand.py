@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from . import jsontext
-from .environ import is_name
-from .errors import BadValue, Failures, NotFound
+from .environ import LONGEST_NAME, is_name
+from .errors import BadValue, Failures, NotFound, shown
 from .record import Record
 from .secret import Secret
 
@@ -65,7 +65,8 @@ def expand(secret: Secret, expansion: Expansion, *, required: bool = True) -> li
     for top, top_name, member in _members(document, expansion):
         for key, name, value in _flat(top, top_name, member, expansion):
             try:
-                variables.append(Variable(name, key, _value(name, key, value, expansion.nested), top in asked))
+                is_listed = key == top and key in asked
+                variables.append(Variable(name, key, _value(name, key, value, expansion.nested), is_listed))
             except NotFound as error:
                 errors += [error] if required else []
             except BadValue as error:
@@ -101,7 +102,8 @@ def _members(document: dict[str, Json], expansion: Expansion) -> Iterator[tuple[
 
 
 def _flat(key: str, name: str, value: Json, expansion: Expansion) -> Iterator[tuple[str, str, Json]]:
-    if expansion.nested != "flatten" or not isinstance(value, (dict, list)) or not value:
+    # A name that is too long already ends it too: the secret may be nested deeper than we can go.
+    if expansion.nested != "flatten" or not isinstance(value, (dict, list)) or not value or len(name) > LONGEST_NAME:
         yield key, name, value
         return
     members = value.items() if isinstance(value, dict) else ((str(i), v) for i, v in enumerate(value))
@@ -115,16 +117,15 @@ def _name_part(key: str, case: str) -> str:
 
 
 def _value(name: str, key: str, value: Json, nested: str) -> Secret:
+    told = shown(key)
     if nested == "error" and isinstance(value, (dict, list)):
-        raise BadValue(
-            f"the key '{key}' holds {jsontext.kind(value)}",
-            hint='omit it, or set nested = "json" or "flatten"',
-        )
+        what = f"the key '{told}' holds {jsontext.kind(value)}"
+        raise BadValue(what, hint='omit it, or set nested = "json" or "flatten"')
     if not is_name(name):
-        raise BadValue(f"the key '{key}' makes '{name}', which is no variable name", hint="rename or omit it")
+        raise BadValue(f"the key '{told}' makes '{shown(name)}', which is no variable name", hint="rename or omit it")
     data = jsontext.to_bytes(value)
     if data is None:
-        raise NotFound(f"the key '{key}' is null, which counts as not found", hint="omit it, or required = false")
+        raise NotFound(f"the key '{told}' is null, which counts as not found", hint="omit it, or required = false")
     return Secret(data)
 
 
@@ -132,4 +133,5 @@ def _collisions(variables: list[Variable]) -> Iterator[BadValue]:
     first: dict[str, Variable] = {}
     for variable in variables:
         if (other := first.setdefault(variable.name, variable)) is not variable:
-            yield BadValue(f"the keys '{other.key}' and '{variable.key}' both make {variable.name}", hint="rename one")
+            keys = f"the keys '{shown(other.key)}' and '{shown(variable.key)}'"
+            yield BadValue(f"{keys} both make {variable.name}", hint="rename one")

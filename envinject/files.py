@@ -34,12 +34,18 @@ def _read(path: str, limit: int) -> bytes:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise StoreError(f"{path} is no regular file", hint="a folder, a pipe or a device is not read")
-        parts = []
-        while limit >= 0 and (part := os.read(descriptor, 1 << 16)):
-            parts.append(part)
-            limit -= len(part)
-        if limit < 0:
-            raise StoreError(f"the file {path} is too large", hint="at most 1 MiB is read")
-        return b"".join(parts)
+        data = drain(descriptor, limit)
     finally:
         os.close(descriptor)
+    if data is None:
+        raise StoreError(f"the file {path} is too large", hint=f"at most {limit} bytes are read")
+    return data
+
+
+def drain(descriptor: int, limit: int) -> bytes | None:
+    """Everything that is left to read, waiting for it; None when that is more than `limit` bytes."""
+    parts = []
+    while limit >= 0 and (part := os.read(descriptor, 1 << 16)):
+        parts.append(part)
+        limit -= len(part)
+    return b"".join(parts) if limit >= 0 else None

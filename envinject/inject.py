@@ -6,8 +6,9 @@ import os
 
 from . import jsontext
 from .environ import KEEP, OVERRIDE, changes_how_programs_run
-from .errors import BadValue, Failures, NotFound, SecretsExecError
+from .errors import BadValue, Failures, NotFound, SecretsExecError, shown
 from .expand import expand
+from .manifest import Entry
 from .providers import CREDENTIAL_NAMES
 from .record import Record
 from .secret import Secret
@@ -16,23 +17,33 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from .manifest import Entry, Manifest
+    from .manifest import Literal, Manifest
     from .providers.base import Found
 
 
 class Injection(Record):
-    """One variable of the child: its name, its value, and where the value comes from.
+    """One variable of the child: its name, its value, and what in the manifest it comes from.
 
-    `entry` is None for a literal. `key` is set for a variable that an expansion made; `is_chosen` tells
-    whether the manifest's author, and not whoever writes the secret, chose its name.
+    `key` is set for a variable that an expansion made; `is_chosen` tells whether the manifest's author, and not
+    whoever writes the secret, chose its name.
     """
 
     name: str
     value: Secret
-    where: str
-    entry: Entry | None = None
+    source: Entry | Literal
     key: str | None = None
     is_chosen: bool = True
+
+    @property
+    def entry(self) -> Entry | None:
+        """The secret that it comes from; None for a literal."""
+        return self.source if isinstance(self.source, Entry) else None
+
+    @property
+    def where(self) -> str:
+        """Where it comes from, for an error; finding the line takes a moment."""
+        key = "" if self.key is None else f", key '{shown(self.key)}'"
+        return f"{self.source.where}{key}"
 
 
 def injections(manifest: Manifest, found: Found) -> list[Injection]:
@@ -53,7 +64,7 @@ def injections(manifest: Manifest, found: Found) -> list[Injection]:
         else:
             errors += (problem for injection in of_entry for problem in refused.problems(injection))
             made += of_entry
-    literals = [Injection(literal.name, literal.value, literal.where) for literal in manifest.literals]
+    literals = [Injection(literal.name, literal.value, literal) for literal in manifest.literals]
     errors += (problem for injection in literals for problem in refused.problems(injection))
     made += literals
     errors += _collisions(made)
@@ -67,23 +78,14 @@ def _of_entry(entry: Entry, outcome: Secret | SecretsExecError) -> list[Injectio
         value = _value(entry, outcome)
     except NotFound:
         if entry.default is not None:
-            return [Injection(entry.name, entry.default, entry.where, entry)]
+            return [Injection(entry.name, entry.default, entry)]
         if entry.required:
             raise
         return []
     if entry.expansion is None:
-        return [Injection(entry.name, value, entry.where, entry)]
-    return [
-        Injection(
-            variable.name,
-            variable.value,
-            f"{entry.where}, key '{variable.key}'",
-            entry,
-            variable.key,
-            variable.is_listed,
-        )
-        for variable in expand(value, entry.expansion, required=entry.required)
-    ]
+        return [Injection(entry.name, value, entry)]
+    made = expand(value, entry.expansion, required=entry.required)
+    return [Injection(one.name, one.value, entry, one.key, one.is_listed) for one in made]
 
 
 def _value(entry: Entry, outcome: Secret | SecretsExecError) -> Secret:
@@ -128,17 +130,17 @@ class _Refused:
 
     def problems(self, injection: Injection) -> Iterator[BadValue]:
         """What is wrong with one injection."""
-        name, where = injection.name, injection.where
-        data = injection.value.reveal()
+        name, data = injection.name, injection.value.reveal()
         if b"\0" in data:
-            yield BadValue(f"the value of {name} holds a NUL byte, which no variable can", where=where)
+            hint = "a variable ends at a NUL byte: store another value"
+            yield BadValue(f"the value of {name} holds a NUL byte", where=injection.where, hint=hint)
         if not (injection.entry and injection.entry.decode) and not _is_text(data):
             hint = 'store it as base64 and set decode = "base64"'
-            yield BadValue(f"the value of {name} is not UTF-8 text", where=where, hint=hint)
+            yield BadValue(f"the value of {name} is not UTF-8 text", where=injection.where, hint=hint)
         if injection.key is not None and self._is_dangerous(name) and not self._is_meant(injection):
             hint = "omit it, or name the key in keys or rename and the variable in options.allow_names"
-            what = f"the key '{injection.key}' makes {name}, which changes how programs run"
-            yield BadValue(what, where=where, hint=hint)
+            what = f"the key '{shown(injection.key)}' makes {name}, which changes how programs run"
+            yield BadValue(what, where=injection.where, hint=hint)
 
     def _is_dangerous(self, name: str) -> bool:
         return changes_how_programs_run(name) or name in self._credentials

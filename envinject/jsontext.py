@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from json.encoder import encode_basestring
 
-from .errors import BadValue, NotFound, suggest
+from .errors import BadValue, NotFound, shown, suggest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,8 +95,11 @@ def compact(value: Json) -> str:
 def look_up(document: Json, key: str) -> Json:
     """The value under a key of an object, or under a JSON Pointer (RFC 6901) when `key` begins with `/`.
 
-    Raises: NotFound when it is not there; BadValue when there is nothing that could have keys.
+    Raises: NotFound when it is not there, or null is where it would be; BadValue when nothing there could have keys.
     """
+    if isinstance(document, list) and not key.startswith("/"):
+        what = f"no key '{key}' can be in this secret: it is an array, not a JSON object"
+        raise BadValue(what, hint="a JSON Pointer names an element: '/0' is the first")
     steps = pointer(key) if key.startswith("/") else (key,)
     for done, step in enumerate(steps):
         document = _member(document, step, "" if len(steps) == 1 else f" at '{'/'.join(('', *steps[:done]))}'")
@@ -121,13 +124,17 @@ def _member(document: Json, step: str, place: str) -> Json:
         if is_index and int(step) < len(document):
             return document[int(step)]
         raise NotFound(f"no element '{step}' in this secret{place}", hint=f"the array has {len(document)} elements")
+    if document is None:
+        raise NotFound(f"no key '{step}' in this secret{place}: null is there, which counts as not found")
     raise BadValue(f"no key '{step}' can be in this secret{place}: it is {kind(document)}, not a JSON object")
 
 
 def listing(key: str, known: dict[str, Json]) -> str:
-    """The hint to a missing key: the near one, and all of them."""
-    names = ", ".join(sorted(known)[:_LISTED]) + (", ..." if len(known) > _LISTED else "")
-    return f"{suggest(key, known)}The keys are: {names}" if known else "the object is empty"
+    """The hint to a missing key: the near one, and all of them, as far as a line holds them."""
+    if not known:
+        return "the object is empty"
+    names = [shown(name) for name in sorted(known)[:_LISTED]] + (["..."] if len(known) > _LISTED else [])
+    return f"{suggest(key, known)}The keys are: {', '.join(names)}"
 
 
 class _Refused(ValueError):

@@ -3,7 +3,7 @@
     PROVIDER://ID[?version=N | ?stage=S][#KEY]
 
 ID is percent-encoded where it holds `?`, `#`, `%`, spaces or control characters. KEY is taken as it
-stands after the first `#`. `parse(str(ref)) == ref` holds for every reference.
+stands after the first `#`. `parse(str(ref)) == ref` holds for every reference that a provider accepts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from .record import Record
 COORDINATES = ("provider", "id", "version", "stage", "key")
 _REVISIONS = ("version", "stage")
 _ENCODED = "?#%"
-_MOST = 2048
+LONGEST = 2048
+"""Characters of a reference in its short form."""
 
 
 class SecretRef(Record):
@@ -52,8 +53,8 @@ def parse(text: str) -> SecretRef:
         raise ManifestError(
             "this is no reference", hint="write PROVIDER://ID, PROVIDER://ID?version=N or PROVIDER://ID#KEY"
         )
-    if len(text) > _MOST:
-        raise ManifestError(f"a reference of {len(text)} characters", hint=f"at most {_MOST}")
+    if len(text) > LONGEST:
+        raise ManifestError(f"a reference of {len(text)} characters", hint=f"at most {LONGEST}")
     rest, fragment, key = rest.partition("#")
     encoded, query, coordinate = rest.partition("?")
     if fragment and not key:
@@ -104,7 +105,7 @@ def _decode(text: str) -> str:
     data = bytearray(first.encode("utf-8", "surrogatepass"))
     try:
         for part in parts:
-            if not (len(part) >= 2 and part[:2].isalnum()):
+            if not (len(part) >= 2 and part[:2].isalnum() and part[:2].isascii()):
                 raise ValueError
             data.append(int(part[:2], 16))
             data += part[2:].encode("utf-8", "surrogatepass")

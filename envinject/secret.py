@@ -34,3 +34,6 @@ class Secret:
 
     def __reduce_ex__(self, _protocol: object) -> NoReturn:
         raise TypeError("a Secret cannot be copied or pickled")
+
+    def __getstate__(self) -> NoReturn:
+        raise TypeError("a Secret cannot be copied or pickled")

@@ -32,9 +32,7 @@ class Endpoint(Record):
     @property
     def is_loopback(self) -> bool:
         """Whether the host is this machine, by name or address."""
-        return self.host in ("localhost", "[::1]") or (
-            self.host.startswith("127.") and self.host.replace(".", "").isdigit()
-        )
+        return self.host in ("localhost", "[::1]") or _is_loopback_address(self.host.split("."))
 
     def lies_in(self, domains: tuple[str, ...]) -> bool:
         """Whether the host is one of the domains, or beneath one of them."""
@@ -47,9 +45,9 @@ def parse_endpoint(text: str) -> Endpoint | None:
     authority, slash, path = rest.partition("/")
     scheme = scheme.lower()
     host, port = _split(authority.lower())
-    if scheme not in _PORTS or not separator or not _is_host(host):
+    if not text.isascii() or scheme not in _PORTS or not separator or not _is_host(host):
         return None
-    if not (port is None or (port.isdigit() and port.isascii() and 0 < int(port) < 65536 and len(port) < 6)):
+    if not (port is None or (port.isdigit() and len(port) < 6 and 0 < int(port) < 65536)):
         return None
     path = f"{slash}{path}".rstrip("/")
     if not _PATH.issuperset(path) or {"", ".", ".."} & set(path.split("/")[1:]):
@@ -66,6 +64,12 @@ def _split(authority: str) -> tuple[str, str | None]:
     if not rest:
         return host, None
     return host, rest[1:] if rest[0] == ":" else "-"
+
+
+def _is_loopback_address(parts: list[str]) -> bool:
+    """Whether these are the four numbers of an address in 127.0.0.0/8: a resolver may look up anything else."""
+    numbers = [int(part) for part in parts if part.isdigit() and len(part) <= 3]
+    return len(numbers) == len(parts) == 4 and numbers[0] == 127 and max(numbers) < 256
 
 
 def _is_host(host: str) -> bool:

@@ -45,27 +45,19 @@ def load(
             documents.append(read(file, warn=warn))
         except ManifestError as error:
             errors.append(error)
-        except Failures as failures:
-            errors += failures.errors
     if errors:
         raise Failures(errors)
     known = {*providers.TYPES}.union(*(_provider_names(document) for document in documents))
     documents += [_document(place, given, known) for place, given in (variables or {}).items()]
-    return Reader(environ, allowed_hosts).manifest(merge(documents))
+    return Reader(environ, allowed_hosts, errors).manifest(merge(documents, errors))
 
 
 def _found(*, required: bool) -> list[str]:
     found = [name for name in DEFAULT_FILES if os.path.lexists(name)][:1]
     if required and not found:
-        raise Failures(
-            [
-                ManifestError(
-                    "there is no manifest",
-                    where=f"{os.getcwd()}: none of {', '.join(DEFAULT_FILES)}",
-                    hint="name one with -f FILE or SECRETS_EXEC_MANIFEST",
-                )
-            ]
-        )
+        where = f"{os.getcwd()}: none of {', '.join(DEFAULT_FILES)}"
+        problem = ManifestError("there is no manifest", where=where, hint="-f FILE or SECRETS_EXEC_MANIFEST names one")
+        raise Failures([problem])
     return found
 
 

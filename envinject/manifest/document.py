@@ -6,14 +6,14 @@ import os
 import stat
 import sys
 
-from ..errors import Failures, ManifestError, NotFound, SecretsExecError
-from ..files import read_regular
+from ..errors import ManifestError, NotFound, SecretsExecError, shown
+from ..files import drain, read_regular
 from ..record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, NoReturn
 
     Path = tuple[str, ...]
 
@@ -47,18 +47,22 @@ class Node(Record):
     path: Path = ()
 
     @property
+    def file(self) -> str:
+        """The file, and the line where it is known."""
+        line = self.document.line(self.path)
+        return self.document.name if line is None else f"{self.document.name}:{line}"
+
+    @property
     def place(self) -> str:
         """The file, the line where it is known, and the key path."""
-        line = self.document.line(self.path)
-        file = self.document.name if line is None else f"{self.document.name}:{line}"
-        return f"{file}, {'.'.join(self.path)}" if self.path else file
+        return f"{self.file}, {'.'.join(map(shown, self.path))}" if self.path else self.file
 
 
 def read(path: str, *, warn: Callable[[str, str], None]) -> Node:
     """Read a manifest file, or standard input for `-`, by the format that its name says.
 
     `warn(what, hint)` is told of a file that anybody may change.
-    Raises: ManifestError, Failures.
+    Raises: ManifestError.
     """
     if path == STANDARD_INPUT:
         return parse(_standard_input(), "toml", "standard input", os.getcwd())
@@ -76,7 +80,7 @@ def read(path: str, *, warn: Callable[[str, str], None]) -> Node:
     except SecretsExecError as error:
         problem = ManifestError(error.what, where=path, hint=error.hint or "a manifest is a file; -f - reads a pipe")
     else:
-        if os.stat(path).st_mode & stat.S_IWOTH:
+        if _is_writable_by_all(path):
             warn(f"anybody on this machine may change the manifest {path}", f"chmod o-w {path}")
         return parse(data, form, path, os.path.dirname(os.path.abspath(path)))
     raise problem
@@ -97,18 +101,27 @@ def parse(data: bytes, form: str, name: str, folder: str) -> Node:
         from .yamltext import parse_yaml  # needs an extra
 
         tree, lines = parse_yaml(text, name)
-        return _nodes(tree, Document(name, folder, lambda path: _nearest(lines, path)))
+        return _nodes(tree, Document(name, folder, _finder(lambda: lines)))
     raise ManifestError("the manifest is not UTF-8", where=where, hint="save it as UTF-8")
+
+
+def _is_writable_by_all(path: str) -> bool:
+    try:
+        return bool(os.stat(path).st_mode & stat.S_IWOTH)
+    except OSError:  # gone since it was read
+        return False
 
 
 def _standard_input() -> bytes:
     if sys.stdin is None:
-        raise ManifestError("standard input is closed", where="-", hint="hand the manifest over by a pipe")
-    data = b""
-    while len(data) <= LARGEST and (part := os.read(0, 1 << 16)):
-        data += part
-    if len(data) > LARGEST:
-        raise ManifestError("the manifest is larger than 1 MiB", where="standard input")
+        raise ManifestError("standard input is closed", where="standard input", hint="hand a manifest over by a pipe")
+    what = "the manifest is larger than 1 MiB"
+    try:
+        data = drain(0, LARGEST)
+    except OSError:  # a descriptor for writing
+        data, what = None, "standard input cannot be read"
+    if data is None:
+        raise ManifestError(what, where="standard input", hint="hand a manifest over by a pipe")
     return data
 
 
@@ -126,7 +139,7 @@ def _toml(text: str, name: str, folder: str) -> Node:
     except (ValueError, RecursionError):  # a date that does not exist; arrays in arrays without end
         what, line, column = "a value is out of bounds or nested too deeply", None, None
     else:
-        return _nodes(tree, Document(name, folder, lambda path: _nearest(lines.of_toml(text), path)))
+        return _nodes(tree, Document(name, folder, _finder(lambda: lines.of_toml(text))))
     where = ":".join(str(part) for part in (name, line, column) if part is not None)
     raise ManifestError(f"the manifest is not valid TOML: {what}", where=where, hint="see the format at toml.io")
 
@@ -136,53 +149,72 @@ def _json(text: str, name: str, folder: str) -> Node:
 
     from . import lines
 
-    twice: list[str] = []
+    is_repeated = False
 
     def table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal is_repeated
         found = dict(pairs)
-        if len(found) != len(pairs):
-            names = [key for key, _ in pairs]
-            twice.extend(sorted({key for key in names if names.count(key) > 1}))
+        is_repeated |= len(found) != len(pairs)
         return found
 
     try:
-        tree = json.loads(text, object_pairs_hook=table)
+        tree = json.loads(text, object_pairs_hook=table, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         place: tuple[int, ...] = (error.lineno, error.colno)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError):  # an integer of thousands of digits, NaN; arrays in arrays without end
         place = ()
     else:
-        if twice:
-            raise ManifestError(f"the key '{twice[0]}' is given twice in one object", where=name, hint="keep one")
-        return _nodes(tree, Document(name, folder, lambda path: _nearest(lines.of_json(text), path)))
+        document = Document(name, folder, _finder(lambda: lines.of_json(text)))
+        if is_repeated:
+            path, line = lines.repeated_in_json(text)
+            second = Node(None, document.replace(line=lambda _path: line), path)
+            raise ManifestError("a key is given twice in one object", where=second.place, hint="keep one")
+        return _nodes(tree, document)
     where = ":".join(map(str, (name, *place)))
     raise ManifestError("the manifest is not valid JSON", where=where, hint="is a comma or a quote missing there?")
 
 
+def _no_constant(_name: str) -> NoReturn:
+    raise ValueError
+
+
 def _nodes(tree: Any, document: Document) -> Node:
-    errors: list[ManifestError] = []
-
-    def node(value: Any, path: Path) -> Node:
-        if len(path) > DEEPEST:
-            errors.append(ManifestError(f"the manifest is nested deeper than {DEEPEST}", where=document.name))
-            return Node(None, document, path)
-        if isinstance(value, dict):
-            return Node({key: node(member, (*path, key)) for key, member in value.items()}, document, path)
-        if isinstance(value, list):
-            return Node([node(member, (*path, str(i))) for i, member in enumerate(value)], document, path)
-        return Node(value, document, path)
-
-    top = node(tree, ())
-    if errors:
-        raise Failures(errors[:1])
+    top = _node(tree, document, ())
     if not isinstance(top.value, dict):
         raise ManifestError("the manifest is no table", where=document.name, hint="it begins with [secrets], or {")
     return top
 
 
-def _nearest(lines: dict[Path, int], path: Path) -> int | None:
-    """The line of a path, or of the nearest thing around it that has one."""
-    for length in range(len(path), 0, -1):
-        if path[:length] in lines:
-            return lines[path[:length]]
-    return None
+def _node(value: Any, document: Document, path: Path) -> Node:
+    if len(path) > DEEPEST:
+        where = Node(None, document, path[:1]).place
+        raise ManifestError(f"the manifest is nested deeper than {DEEPEST}", where=where, hint="a manifest is flat")
+    if isinstance(value, dict):
+        return Node({key: _node(member, document, (*path, key)) for key, member in value.items()}, document, path)
+    if isinstance(value, list):
+        return Node([_node(member, document, (*path, str(i))) for i, member in enumerate(value)], document, path)
+    if isinstance(value, str) and not _is_text(value):
+        what = "a text holds half a surrogate pair, which is no character"
+        raise ManifestError(what, where=Node(None, document, path).place, hint="write the character, or both halves")
+    return Node(value, document, path)
+
+
+def _is_text(value: str) -> bool:
+    """Whether UTF-8 can hold it: what an escape of JSON says need not be a character."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _finder(read_lines: Callable[[], dict[Path, int]]) -> Callable[[Path], int | None]:
+    """Finds the line of a path, or of the nearest thing around it that has one; lines are read once, when needed."""
+    lines: dict[Path, int] = {}
+
+    def line(path: Path) -> int | None:
+        if not lines:
+            lines.update(read_lines())
+        return next((lines[path[:length]] for length in range(len(path), 0, -1) if path[:length] in lines), None)
+
+    return line

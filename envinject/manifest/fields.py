@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..duration import parse_duration
-from ..errors import ManifestError, suggest
+from ..duration import LONGEST, parse_duration
+from ..errors import ManifestError, shown, suggest
 from .document import Plain
 
 TYPE_CHECKING = False
@@ -28,8 +28,8 @@ _LATER = frozenset(
 class Fields:
     """Readers of a table's fields, and the problems that they met."""
 
-    def __init__(self) -> None:
-        self.errors: list[SecretsExecError] = []
+    def __init__(self, errors: list[SecretsExecError]) -> None:
+        self.errors = errors
 
     def fault(self, node: Node, what: str, hint: str) -> None:
         """Note a problem and go on."""
@@ -66,7 +66,8 @@ class Fields:
     def seconds(self, node: Node, name: str) -> float | None:
         """A duration, in seconds."""
         value = node.value[name].value
-        text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and value < LONGEST
+        text = str(value) if is_number else value
         seconds = parse_duration(text) if isinstance(text, str) else None
         if seconds is None:
             self.fault(node.value[name], f"'{name}' must be a duration", 'write "500ms", "30s", "2m" or "1h"')
@@ -90,4 +91,4 @@ def unknown(node: Node, known: Collection[str], scope: str, what: str) -> Iterat
             yield ManifestError(f"'{name}' is not supported yet", where=member.place, hint="leave it out")
         else:
             hint = f"{suggest(name, known)}It knows: {', '.join(known)}"
-            yield ManifestError(f"{what} has no '{name}'", where=member.place, hint=hint)
+            yield ManifestError(f"{what} has no '{shown(name)}'", where=member.place, hint=hint)

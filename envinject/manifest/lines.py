@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import re
-import tomllib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     Path = tuple[str, ...]
 
 _MOST_PARTS = 40
 
-_KEY = r"""(?:[A-Za-z0-9_-]+|"(?:\\.|[^"\\\n])*"|'[^'\n]*')"""
+# A quote that nothing closes ends with its line, or with the text: no pattern here has to go back far.
+_QUOTED = r"""(?:"(?:\\.|[^"\\\n])*+"?+|'[^'\n]*+'?+)"""
+_LONG_STRING = r'''(?:"""(?:\\.|[^\\])*?(?:"{3,5}|\Z)|\'\'\'.*?(?:'{3,5}|\Z))'''
+_KEY = rf"(?:[A-Za-z0-9_-]+|{_QUOTED})"
 _DOTTED = rf"{_KEY}(?:[ \t]*\.[ \t]*{_KEY})*"
-_HEADER = re.compile(rf"\s*\[\[?[ \t]*({_DOTTED})[ \t]*\]\]?")
-_ASSIGNED = re.compile(rf"\s*({_DOTTED})[ \t]*=")
-_MULTILINE = re.compile(r'"""|\'\'\'')
+_KEYS = re.compile(_KEY)
+_DOTTED_KEYS = re.compile(_DOTTED)
+_HEADER = re.compile(rf"[ \t]*\[\[?[ \t]*({_DOTTED})[ \t]*\]\]?\s*$")
+_ASSIGNED = re.compile(rf"[ \t]*({_DOTTED})[ \t]*=")
+_NO_KEYS = re.compile(rf"({_LONG_STRING}|#[^\n]*)|{_QUOTED}", re.DOTALL)
 _JSON_TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[{}\[\],:]|\n')
-_AT = re.compile(r"at line (\d+), column (\d+)")
+_AT = re.compile(r"at line (\d+), column (\d+)\)$")
 _TOML_PROBLEMS = {
     "Cannot overwrite a value": "a key is given twice",
     "Cannot declare": "a table is given twice",
@@ -25,6 +32,7 @@ _TOML_PROBLEMS = {
     "Duplicate inline table key": "a key is given twice",
     "Expected '='": "'=' is missing after a key",
     "Expected newline or end of document": "something stands behind a value",
+    "Invalid date": "this date does not exist",
     "Invalid value": "a value is missing or is no TOML value (text needs quotes)",
     "Invalid statement": "this is neither a key nor a table",
     "Unterminated string": "a string is not closed",
@@ -35,12 +43,13 @@ _TOML_PROBLEMS = {
 
 
 def overlong_key(text: str) -> int | None:
-    """The line of a key of so many parts that reading it takes seconds; None where all are sane."""
+    """The line of a TOML key of so many parts that reading it takes seconds; None where all are sane."""
     if text.count(".") < _MOST_PARTS:
         return None
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.count(".") > _MOST_PARTS and line.partition("=")[0].count(".") > _MOST_PARTS:
-            return number
+    bare = _without_long_strings(text)
+    for dotted in _DOTTED_KEYS.finditer(bare):
+        if dotted[0].count(".") >= _MOST_PARTS and len(_KEYS.findall(dotted[0])) > _MOST_PARTS:
+            return bare.count("\n", 0, dotted.start()) + 1
     return None
 
 
@@ -59,38 +68,58 @@ def of_toml(text: str) -> dict[Path, int]:
     """The lines of tables and keys."""
     found: dict[Path, int] = {}
     table: Path = ()
-    closing = ""
-    for number, line in enumerate(text.split("\n"), 1):
-        if closing:
-            closing = "" if closing in line else closing
-            continue
+    for number, line in enumerate(_without_long_strings(text).split("\n"), 1):
+        path: Path = ()
         if header := _HEADER.match(line):
-            table = _parts(header[1])
-            found.setdefault(table, number)
+            path = table = _parts(header[1])
         elif assigned := _ASSIGNED.match(line):
             path = (*table, *_parts(assigned[1]))
-            for length in range(len(table) + 1, len(path) + 1):
-                found.setdefault(path[:length], number)
-            opened = _MULTILINE.search(line)
-            closing = opened[0] if opened and line.count(opened[0]) == 1 else ""
+        for length in range(1, len(path) + 1):
+            found.setdefault(path[:length], number)
     return found
 
 
+def _without_long_strings(text: str) -> str:
+    """TOML without its comments and multi-line strings, line for line."""
+    return _NO_KEYS.sub(lambda found: "\n" * found[1].count("\n") if found[1] else found[0], text)
+
+
 def _parts(dotted: str) -> Path:
-    return tuple(_unquoted(part) for part in re.findall(_KEY, dotted))
+    return tuple(_unquoted(part) for part in _KEYS.findall(dotted))
 
 
 def _unquoted(key: str) -> str:
     if key[0] not in "\"'":
         return key
+    import tomllib  # loaded by whoever reads TOML
+
     return str(tomllib.loads(f"key = {key}")["key"])
 
 
 def of_json(text: str) -> dict[Path, int]:
-    """The lines of members and elements."""
+    """The lines of members."""
     found: dict[Path, int] = {}
+    for path, number in _json_members(text):
+        found.setdefault(path, number)
+    return found
+
+
+def repeated_in_json(text: str) -> tuple[Path, int]:
+    """The first member whose key its object has already, and its line.
+
+    Raises: LookupError when there is none.
+    """
+    seen: set[Path] = set()
+    for path, number in _json_members(text):
+        if path in seen:
+            return path, number
+        seen.add(path)
+    raise LookupError
+
+
+def _json_members(text: str) -> Iterator[tuple[Path, int]]:
+    """Every member of every object in valid JSON, with its line. An element's step is its index."""
     path: list[str | int] = []
-    key: str | None = None
     number, is_key = 1, False
     for token in _JSON_TOKEN.findall(text):
         if token == "\n":
@@ -106,16 +135,5 @@ def of_json(text: str) -> dict[Path, int]:
         elif token == ":":
             is_key = False
         elif is_key and path:
-            key = _json_key(token)
-            path[-1] = key
-            found.setdefault(tuple(map(str, path)), number)
-    return found
-
-
-def _json_key(token: str) -> str:
-    import json
-
-    try:
-        return str(json.loads(token))
-    except ValueError:
-        return token
+            path[-1] = json.loads(token)
+            yield tuple(map(str, path)), number

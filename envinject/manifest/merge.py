@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import Failures, ManifestError
+from ..errors import ManifestError
 from ..reference import COORDINATES, parse
 from .fields import unknown
 
@@ -19,13 +19,12 @@ TABLES = ("providers", "secrets", "env", "options")
 _TOP = ("manifest", "$schema", *TABLES)
 
 
-def merge(documents: Sequence[Node]) -> Tables:
-    """The tables of the manifests, one over the other; every secret is in its long form.
+def merge(documents: Sequence[Node], errors: list[SecretsExecError]) -> Tables:
+    """The tables of the manifests, one over the other; what is wrong with one of them goes into `errors`.
 
-    A short form replaces the coordinates of a secret and keeps its other fields.
-    Raises: Failures (ManifestError).
+    Every secret is in its long form, or is the ManifestError that says why it cannot be. A short form replaces
+    the coordinates of a secret and keeps its other fields.
     """
-    errors: list[SecretsExecError] = []
     merged: Tables = {table: {} for table in TABLES}
     for document in documents:
         found = _tables(document, errors)
@@ -35,8 +34,6 @@ def merge(documents: Sequence[Node]) -> Tables:
         for table, members in found.items():
             for name, node in members.items():
                 merged[table][name] = _over(merged[table].get(name), node)
-    if errors:
-        raise Failures(errors)
     return merged
 
 
@@ -51,8 +48,7 @@ def _tables(document: Node, errors: list[SecretsExecError]) -> Tables:
     for name in [name for name in found["secrets"] if name in found["env"]]:
         where = found["env"][name].place
         errors.append(ManifestError(f"{name} stands in [secrets] and in [env]", where=where, hint="keep one of them"))
-    secrets = {name: _long_form(node, errors) for name, node in found["secrets"].items()}
-    return found | {"secrets": {name: node for name, node in secrets.items() if node}}
+    return found | {"secrets": {name: _long_form(node) for name, node in found["secrets"].items()}}
 
 
 def _members(node: Node | None, errors: list[SecretsExecError]) -> dict[str, Node]:
@@ -64,21 +60,20 @@ def _members(node: Node | None, errors: list[SecretsExecError]) -> dict[str, Nod
     return {}
 
 
-def _long_form(node: Node, errors: list[SecretsExecError]) -> Node | None:
-    """A secret as a table; of a short form every coordinate is given, be it as None."""
+def _long_form(node: Node) -> Node:
+    """A secret as a table, or an error; of a short form every coordinate is given, be it as None."""
     if isinstance(node.value, dict):
         return node
+    if node.value is False or node.value == "false":
+        what = "only a profile can remove a secret with false"
+        return node.replace(value=ManifestError(what, where=node.place, hint="leave the secret out"))
     if not isinstance(node.value, str):
-        removal = node.value is False
-        what = "only a profile can remove a secret with false" if removal else "a secret is a reference or a table"
-        hint = "leave the secret out" if removal else 'write "PROVIDER://ID" or { provider = ..., id = ... }'
-        errors.append(ManifestError(what, where=node.place, hint=hint))
-        return None
+        hint = 'write "PROVIDER://ID" or { provider = ..., id = ... }'
+        return node.replace(value=ManifestError("a secret is a reference or a table", where=node.place, hint=hint))
     try:
         ref = parse(node.value)
     except ManifestError as error:
-        errors.append(error.at(node.place))
-        return None
+        return node.replace(value=error.at(node.place))
     return node.replace(value={name: node.replace(value=getattr(ref, name)) for name in COORDINATES})
 
 

@@ -41,7 +41,7 @@ class Entry(Record):
     @property
     def where(self) -> str:
         """The variable, the file with its line, and the reference, for an error."""
-        return f"{self.name}, {self.node.place.partition(', ')[0]}, {self.shown}"
+        return f"{self.name}, {self.node.file}, {self.shown}"
 
 
 class Literal(Record):

@@ -6,10 +6,10 @@ import os
 
 from .. import providers
 from ..environ import CONFLICTS, changes_how_programs_run, is_name
-from ..errors import Failures, ManifestError, suggest
+from ..errors import Failures, ManifestError, shown, suggest
 from ..expand import CASES, NESTED, Expansion
 from ..jsontext import pointer
-from ..reference import COORDINATES, SecretRef, is_provider_name
+from ..reference import COORDINATES, LONGEST, SecretRef, is_provider_name
 from ..secret import Secret
 from ..url import parse_endpoint
 from .document import Node
@@ -18,9 +18,10 @@ from .model import Entry, Literal, Manifest, Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from typing import Any
 
+    from ..errors import SecretsExecError
     from ..providers.base import Provider, Setting
 
 _SECRET = (*COORDINATES, "expand", "required", "default", "decode", "as", "description")
@@ -28,14 +29,18 @@ _EXPAND = ("prefix", "case", "keys", "omit", "rename", "nested")
 
 
 class Reader(Fields):
-    """Turns merged tables into a Manifest. `environ` is the launcher's; `allowed` holds endpoint hosts."""
+    """Turns merged tables into a Manifest. `environ` is the launcher's; `allowed` holds endpoint hosts.
 
-    def __init__(self, environ: Mapping[str, str], allowed: Collection[str]) -> None:
+    `errors` are those that were met before; what is met here goes behind them.
+    """
+
+    def __init__(self, environ: Mapping[str, str], allowed: Collection[str], errors: list[SecretsExecError]) -> None:
+        super().__init__(errors)
         self._environ = environ
-        self._allowed = allowed
-        super().__init__()
+        self._allowed = frozenset(host.lower() for host in allowed)
         self._providers: dict[str, Provider] = {}
         self._declared: dict[str, Node] = {}
+        self._known_types: Sequence[str] = ()
 
     def manifest(self, tables: Mapping[str, Mapping[str, Node]]) -> Manifest:
         """The model. Raises: Failures, everything that is wrong in the order of providers, options, secrets, env."""
@@ -43,8 +48,8 @@ class Reader(Fields):
         for name, node in tables["providers"].items():
             self._declare(name, node)
         options = self._options(tables["options"])
-        if len(tables["secrets"]) > MOST:
-            self.errors.append(ManifestError(f"{len(tables['secrets'])} secrets", hint=f"at most {MOST}"))
+        for first_too_many in list(tables["secrets"].values())[MOST : MOST + 1]:
+            self.fault(first_too_many, f"the manifest has {len(tables['secrets'])} secrets", f"at most {MOST}")
         entries = [self._entry(name, node, options) for name, node in tables["secrets"].items()]
         literals = [self._literal(name, node, options) for name, node in tables["env"].items()]
         if self.errors:
@@ -65,13 +70,22 @@ class Reader(Fields):
         if not isinstance(node.value, dict):
             self.fault(node, "a provider is a table", f"write [providers.{name}]")
             return
-        if "type" not in node.value and name not in providers.TYPES:
-            hint = f"{suggest(name, providers.TYPES)}write type = ..., one of: {', '.join(providers.TYPES)}"
+        if "type" not in node.value and not self._is_type(name):
+            hint = f"{suggest(name, self._types())}write type = ..., one of: {', '.join(self._types())}"
             self.fault(node, f"the provider '{name}' has no type, and its name is none", hint)
             return
         kind = self.text(node, "type") if "type" in node.value else name
         if kind is not None:
             self._make(name, kind, node)
+
+    def _is_type(self, name: str) -> bool:
+        return name in providers.TYPES or name in self._types()
+
+    def _types(self) -> Sequence[str]:
+        """Every type, ours and other packages': looked for once, and only for names that are not ours."""
+        if not self._known_types:
+            self._known_types = providers.all_types()
+        return self._known_types
 
     def _make(self, name: str, kind: str, node: Node) -> None:
         try:
@@ -83,37 +97,38 @@ class Reader(Fields):
 
     def _settings(self, node: Node, factory: type[Provider]) -> dict[str, Any]:
         kinds = {setting.name: setting for setting in factory.SETTINGS}
-        inline = {credential.name for credential in factory.CREDENTIALS}
-        sources = {f"{name}_{source}": source for name in sorted(inline) for source in ("env", "file")}
-        for name in inline & node.value.keys():
-            hint = f"write {name}_env with a variable's name, or {name}_file with a path"
-            self.fault(node.value[name], f"the credential '{name}' stands in the manifest", hint)
-        known = ("type", *kinds, *sources)
-        self.errors += unknown(
-            node.replace(value={name: member for name, member in node.value.items() if name not in inline}),
-            known,
-            "provider.",
-            f"a provider of type {factory.type}",
-        )
+        inline = [credential.name for credential in factory.CREDENTIALS]
+        variables, files = [f"{name}_env" for name in inline], [f"{name}_file" for name in inline]
+        known = ("type", *kinds, *variables, *files, *inline)
+        self.errors += unknown(node, known, "provider.", f"a provider of type {factory.type}")
         settings: dict[str, Any] = {}
-        for name in node.value.keys() & {*kinds, *sources}:
-            value = self._credential_source(node, name, sources[name]) if name in sources else None
-            value = self._setting(node, kinds[name], factory) if name in kinds else value
-            if value is not None:
-                settings[name] = value
+        for name in node.value:
+            if name in inline:
+                hint = f"write {name}_env with a variable's name, or {name}_file with a path"
+                self.fault(node.value[name], f"the credential '{name}' stands in the manifest", hint)
+            elif name in variables:
+                settings[name] = self._variable(node, name)
+            elif name in files:
+                settings[name] = self._path(node, name)
+            elif name in kinds:
+                settings[name] = self._setting(node, kinds[name], factory)
         for name in inline:
             if f"{name}_env" in settings and f"{name}_file" in settings:
                 self.fault(node.value[f"{name}_file"], f"'{name}' has a variable and a file", "keep one of them")
-        return settings
+        return {name: value for name, value in settings.items() if value is not None}
 
-    def _credential_source(self, node: Node, name: str, source: str) -> str | None:
+    def _variable(self, node: Node, name: str) -> str | None:
         text = self.text(node, name)
-        if text is None or (source == "env" and is_name(text)):
+        if text is None or is_name(text):
             return text
-        if source == "env":
-            self.fault(node.value[name], f"'{name}' is the name of a variable", "never the credential itself")
-            return None
-        return os.path.join(node.value[name].document.folder, text)
+        self.fault(node.value[name], f"'{name}' is the name of a variable", "never the credential itself")
+        return None
+
+    def _path(self, node: Node, name: str) -> str | None:
+        text = self.text(node, name)
+        if text == "":
+            self.fault(node.value[name], f"'{name}' is empty", "write the path of a file, or leave it out")
+        return os.path.join(node.value[name].document.folder, text) if text else None
 
     def _setting(self, node: Node, setting: Setting, factory: type[Provider]) -> Any:
         name, member = setting.name, node.value[setting.name]
@@ -123,14 +138,14 @@ class Reader(Fields):
             return self.seconds(node, name)
         if setting.kind == "count":
             return self.count(node, name)
+        if setting.kind == "path":
+            return self._path(node, name)
         text = self.text(node, name)
         if text is None:
             return None
         if setting.kind == "choice" and text not in setting.choices:
             self.fault(member, f"'{name}' is none of {', '.join(setting.choices)}", suggest(text, setting.choices))
             return None
-        if setting.kind == "path":
-            return os.path.join(member.document.folder, text)
         return self._endpoint(member, text, factory) if setting.kind == "endpoint" else text
 
     def _endpoint(self, node: Node, text: str, factory: type[Provider]) -> Any:
@@ -172,7 +187,7 @@ class Reader(Fields):
             "keep_credentials": self._all_or_some,
             "allow_names": self.texts,
         }
-        found = {name: readers[name](node, name) for name in readers if name in table}
+        found = {name: readers[name](node, name) for name in table if name in readers}
         return Options(**{name: value for name, value in found.items() if value is not None})
 
     def _conflict(self, node: Node, name: str) -> str | None:
@@ -189,10 +204,14 @@ class Reader(Fields):
 
     def _entry(self, name: str, node: Node, options: Options) -> Entry | None:
         before = len(self.errors)
+        if isinstance(node.value, ManifestError):
+            self._check_name(name, node, options, injects=True)
+            self.errors.append(node.value)
+            return None
         self.errors += unknown(node, _SECRET, "secret.", "a secret")
         given = {field for field in node.value if node.value[field].value is not None}
         expansion = self._expansion(name, node, options) if "expand" in given else None
-        self._check_name(name, node, options, injects=not ("expand" in given and node.value["expand"].value))
+        self._check_name(name, node, options, injects="expand" not in given or _is_off(node.value["expand"]))
         required = self.flag(node, "required") if "required" in given else True
         default = self.text(node, "default") if "default" in given else None
         if expansion and default is not None:
@@ -209,7 +228,7 @@ class Reader(Fields):
             node,
             expansion,
             bool(required),
-            None if default is None else Secret(default.encode("utf-8", "surrogatepass")),
+            None if default is None else Secret(default.encode()),
             node.value["decode"].value if "decode" in given else None,
             self.text(node, "description") or "" if "description" in given else "",
         )
@@ -236,18 +255,21 @@ class Reader(Fields):
         coordinates = {name: text for name, text in found.items() if text is not None}
         if len(coordinates) < len(found):
             return None
-        key = coordinates.get("key")
-        if key and key.startswith("/"):
+        ref = SecretRef(**coordinates)
+        if (length := len(str(ref))) > LONGEST:
+            self.fault(node, f"a reference of {length} characters", f"at most {LONGEST}")
+            return None
+        if ref.key and ref.key.startswith("/"):
             try:
-                pointer(key)
+                pointer(ref.key)
             except ValueError:
                 self.fault(node.value["key"], "this is no JSON Pointer", "write '~' as ~0 and '/' in a key as ~1")
                 return None
-        return SecretRef(**coordinates)
+        return ref
 
     def _coordinate(self, node: Node, name: str) -> str | None:
         value = node.value[name].value
-        if name == "version" and isinstance(value, int) and not isinstance(value, bool):
+        if name == "version" and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 64:
             return str(value)
         text = self.text(node, name)
         if text == "":
@@ -270,10 +292,10 @@ class Reader(Fields):
     def _provider(self, name: str, node: Node) -> Provider | None:
         if name in self._providers or name in self._declared:
             return self._providers.get(name)
-        if name in providers.TYPES or name in providers.all_types():
+        if self._is_type(name):
             self._make(name, name, Node({}, node.document, node.path))
             return self._providers.get(name)
-        known = [*self._declared, *providers.all_types()]
+        known = [*self._declared, *self._types()]
         hint = f"{suggest(name, known)}This manifest has: {', '.join(known)}"
         self.fault(node.value["provider"], f"there is no provider '{name}'", hint)
         return None
@@ -297,7 +319,7 @@ class Reader(Fields):
         keys = self.texts(expand, "keys") if "keys" in given else None
         omit = self.texts(expand, "omit") if "omit" in given else ()
         rename = self._rename(expand, options) if "rename" in given else {}
-        for key in (*(keys or rename), *rename):
+        for key in dict.fromkeys((*(keys or ()), *rename)):
             if key in (omit or ()) or (keys is not None and key not in keys):
                 self.fault(expand, f"the key '{key}' is asked for and left out", "mend keys, omit or rename")
         if len(self.errors) > before:
@@ -315,8 +337,10 @@ class Reader(Fields):
             if name is not None:
                 self._check_name(name, node.value[key], options, injects=True)
         found = {key: name for key, name in names.items() if name}
-        if len(set(found.values())) < len(found):
-            self.fault(node, "'rename' gives two keys one name", "give each its own")
+        first: dict[str, str] = {}
+        for key, name in found.items():
+            if (other := first.setdefault(name, key)) != key:
+                self.fault(node, f"the keys '{other}' and '{key}' are both renamed {name}", "give each its own name")
         return found
 
     # Literals
@@ -330,13 +354,13 @@ class Reader(Fields):
         if not isinstance(node.value, str):
             self.fault(node, "a literal is a string", 'put it in quotes: NAME = "value"')
             return None
-        return Literal(name, Secret(node.value.encode("utf-8", "surrogateescape")), node)
+        return Literal(name, Secret(node.value.encode()), node)
 
     # Names
 
     def _check_name(self, name: str, node: Node, options: Options, *, injects: bool) -> None:
         if not is_name(name):
-            self.fault(node, f"'{name[:64]}' is no variable name", "letters, digits and '_', no digit first")
+            self.fault(node, f"'{shown(name)}' is no variable name", "letters, digits and '_', no digit first")
         elif injects and name not in options.allow_names and self._is_refused(name):
             what = f"{name} changes how programs run or is a provider's credential, and is refused"
             self.fault(node, what, f'if that is meant: options.allow_names = ["{name}"]')
@@ -344,3 +368,8 @@ class Reader(Fields):
     def _is_refused(self, name: str) -> bool:
         own = (provider.credential_names for provider in self._providers.values())
         return changes_how_programs_run(name) or name in providers.CREDENTIAL_NAMES.union(*own)
+
+
+def _is_off(expand: Node) -> bool:
+    """Whether `expand` says that nothing expands; something that it cannot say is told elsewhere."""
+    return expand.value in (False, "false")

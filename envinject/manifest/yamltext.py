@@ -61,7 +61,7 @@ class _Builder:
             raise self._refused(event, f"nesting deeper than {DEEPEST}", "a manifest is flat")
         kind = type(event).__name__
         if kind == "ScalarEvent":
-            return Plain(event.value) if event.style is None else event.value
+            return event.value if event.style else Plain(event.value)  # libyaml says "" of a scalar without quotes
         if kind == "SequenceStartEvent":
             return self._sequence(path)
         return self._mapping(path)
@@ -88,7 +88,7 @@ class _Builder:
     def _check(self, event: Any) -> None:
         if type(event).__name__ == "AliasEvent" or event.anchor is not None:
             raise self._refused(event, "an anchor or alias", "write the value out")
-        if event.tag is not None and event.tag != "!":
+        if event.tag is not None:
             raise self._refused(event, "a tag", "leave it out")
 
     def _refused(self, event: Any, what: str, hint: str) -> ManifestError:

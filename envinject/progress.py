@@ -1,0 +1,49 @@
+"""One live line on a terminal while a start takes longer than one would like; gone when it is over."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .log import PREFIX, printable
+
+_STANDARD_ERROR = 2
+_FIRST_SECONDS, _NEXT_SECONDS = 2.0, 0.5
+_CLEAR = "\r\x1b[K"
+
+
+class Progress:
+    """A line that is drawn anew at the times that `due` tells, in the seconds of the monotonic clock."""
+
+    def __init__(self, started: float) -> None:
+        self.due = started + _FIRST_SECONDS
+        self._is_shown = False
+
+    def show(self, text: str, now: float) -> None:
+        """Draw the line, cut to the terminal's width."""
+        self.due = now + _NEXT_SECONDS
+        try:
+            width = os.get_terminal_size(_STANDARD_ERROR).columns
+        except OSError:
+            width = 80
+        line = printable(f"{PREFIX}: {text}")[: max(10, width - 1)]
+        self._is_shown = _draw(_CLEAR + line)
+
+    def clear(self) -> None:
+        """Leave the terminal as if the line had never been."""
+        if self._is_shown:
+            self._is_shown = False
+            _draw(_CLEAR)
+
+
+def is_terminal() -> bool:
+    """Whether standard error was open when we started, and is a terminal."""
+    return sys.stderr is not None and os.isatty(_STANDARD_ERROR)
+
+
+def _draw(text: str) -> bool:
+    try:
+        os.write(_STANDARD_ERROR, text.encode("ascii", "replace"))
+    except OSError:
+        return False
+    return True

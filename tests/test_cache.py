@@ -1,0 +1,170 @@
+"""The last-known-good cache: when it is written, used, refused and removed, and what it never shows."""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("cryptography", reason="the cache needs the extra envinject[cache]")
+
+from envinject.cache import Cache, CacheSettings
+from envinject.errors import Denied, ManifestError, NotFound, StoreError, Unavailable
+from envinject.log import Log
+from envinject.reference import SecretRef
+from envinject.secret import Secret
+
+KEY = base64.b64encode(bytes(range(32))).decode()
+ONE, TWO = SecretRef("store", "one"), SecretRef("store", "two", version="2")
+FRESH = {ONE: Secret(b"first value"), TWO: Secret(b"\xff\x00binary")}
+DOWN = {ONE: Secret(b"newer value"), TWO: Unavailable("store: no answer")}
+
+Open = Callable[..., Cache]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "cache" / "secrets.cache"
+
+
+@pytest.fixture
+def opened(path: Path) -> Open:
+    path.parent.mkdir()
+
+    def open_cache(question: bytes = b"question", key: str = KEY, max_age: float = 3600) -> Cache:
+        return Cache(CacheSettings(str(path), key_env="KEY", max_age=max_age), {"KEY": key}, question, Log())
+
+    return open_cache
+
+
+def revealed(found: object) -> dict[SecretRef, bytes]:
+    assert isinstance(found, dict)
+    return {ref: value.reveal() for ref, value in found.items() if isinstance(value, Secret)}
+
+
+def test_a_fresh_start_is_written_for_its_owner_only(opened: Open, path: Path) -> None:
+    assert opened().settle(FRESH, ()) is FRESH
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_the_file_shows_no_value_and_no_reference(opened: Open, path: Path) -> None:
+    opened().settle(FRESH, ())
+    data = path.read_bytes()
+    assert all(text not in data for text in (b"first value", base64.b64encode(b"first value"), b"one", b"store"))
+
+
+def test_two_fresh_starts_are_sealed_with_two_nonces(opened: Open, path: Path) -> None:
+    opened().settle(FRESH, ())
+    first = path.read_bytes()
+    opened().settle(FRESH, ())
+    assert path.read_bytes() != first
+
+
+def test_all_values_are_of_one_generation_when_one_store_is_out_of_reach(
+    opened: Open, capfd: pytest.CaptureFixture[str]
+) -> None:
+    opened().settle(FRESH, ())
+    assert revealed(opened().settle(DOWN, ())) == revealed(FRESH)
+    assert "2 secrets come from the cache" in capfd.readouterr().err
+
+
+def test_an_optional_secret_that_was_missing_is_missing_again(opened: Open) -> None:
+    opened().settle({ONE: FRESH[ONE], TWO: NotFound("none")}, [TWO])
+    found = opened().settle({ONE: Unavailable("down"), TWO: Unavailable("down")}, [TWO])
+    assert isinstance(found[TWO], NotFound)
+
+
+@pytest.mark.parametrize("error", [Denied("401"), NotFound("404"), StoreError("html")], ids=lambda e: type(e).__name__)
+def test_a_refusal_is_no_outage_and_removes_the_cache(opened: Open, path: Path, error: Exception) -> None:
+    opened().settle(FRESH, ())
+    found = {ONE: error, TWO: Unavailable("down")}
+    assert opened().settle(found, ()) is found  # type: ignore[arg-type]
+    assert not path.exists()
+
+
+def test_an_incomplete_start_writes_nothing(opened: Open, path: Path) -> None:
+    assert opened().settle(DOWN, ()) is DOWN
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("question", "key"),
+    [(b"another question", KEY), (b"question", base64.b64encode(bytes(32)).decode())],
+    ids=["question", "key"],
+)
+def test_another_question_or_key_does_not_open_it(opened: Open, question: bytes, key: str) -> None:
+    opened().settle(FRESH, ())
+    assert opened(question, key).last([ONE]) is None
+
+
+def test_a_changed_byte_anywhere_closes_it(opened: Open, path: Path) -> None:
+    opened().settle(FRESH, ())
+    data = path.read_bytes()
+    for at in range(len(data)):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        assert opened().last([ONE]) is None, at
+
+
+@pytest.mark.parametrize("length", [0, 5, 21, 30, 41, 50])
+def test_a_truncated_file_is_told_and_not_used(
+    opened: Open, path: Path, length: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    opened().settle(FRESH, ())
+    path.write_bytes(path.read_bytes()[:length])
+    assert opened().last([ONE]) is None
+    assert "does not open" in capfd.readouterr().err
+
+
+def test_it_is_not_used_beyond_its_age(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    opened().settle(FRESH, ())
+    later = time.time() + 3700
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert opened().last([ONE]) is None
+    assert "max_age" in capfd.readouterr().err
+
+
+def test_one_from_the_future_is_not_used(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened().settle(FRESH, ())
+    earlier = time.time() - 3600
+    monkeypatch.setattr(time, "time", lambda: earlier)
+    assert opened().last([ONE]) is None
+
+
+def test_it_is_not_used_for_a_secret_that_it_lacks(opened: Open) -> None:
+    opened().settle(FRESH, ())
+    assert opened().last([ONE, SecretRef("store", "three")]) is None
+
+
+def test_a_file_that_others_may_read_is_not_used(opened: Open, path: Path) -> None:
+    opened().settle(FRESH, ())
+    path.chmod(0o640)
+    assert opened().last([ONE]) is None
+
+
+def test_a_folder_that_cannot_be_written_stops_nothing(
+    opened: Open, path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path.parent.rmdir()
+    assert opened().settle(FRESH, ()) is FRESH
+    assert "cannot be written" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["", "short", KEY + "AAAA", "\udcff"], ids=["empty", "short", "long", "binary"])
+def test_a_key_that_is_none_is_a_manifest_error_that_does_not_show_it(opened: Open, key: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        opened(key=key)
+    assert not key or key not in f"{caught.value.what} {caught.value.where} {caught.value.hint}"
+
+
+def test_a_key_file_may_hold_hex_and_a_line_end(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text(bytes(range(32)).hex() + "\n")
+    Cache(CacheSettings(str(tmp_path / "c" / "x"), key_file=str(key)), {}, b"", Log())

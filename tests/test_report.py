@@ -1,0 +1,208 @@
+"""What check, plan and providers answer: on standard output, of a documented shape, and never a value."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from launching import Asked, Store, http, kakao_value
+
+from envinject import providers
+
+Launch = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+_VALUE = "canary-value"
+_SECRETS = """
+ONE = "kakaocloud://1?version=3#key"
+TWO = { provider = "dotenv", id = "x.env", expand = true }
+THREE = { provider = "ncloud", id = "two", required = false }
+FOUR = { provider = "kakaocloud", id = "1", default = "d" }
+"""
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setenv("KAKAOCLOUD_TOKEN", "token")
+    monkeypatch.setenv("NCLOUD_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("NCLOUD_SECRET_ACCESS_KEY", "b")
+
+    def answer(asked: Asked) -> bytes:
+        return http(404, b"{}") if "/two/" in asked.target else kakao_value(f'{{"key": "{_VALUE}"}}')
+
+    with Store(answer) as running:
+        yield running
+
+
+@pytest.fixture
+def path(store: Store, tmp_path: Path) -> Path:
+    """A manifest with something of every kind."""
+    (tmp_path / "x.env").write_text(f"HOST=h\nPASSWORD={_VALUE}\n")
+    manifest = tmp_path / "m.toml"
+    naver = f'[providers.ncloud]\nendpoint = "{store.url}"\n'
+    manifest.write_text(naver + store.manifest(_SECRETS) + f'[env]\nFIVE = "{_VALUE}"\n')
+    return manifest
+
+
+def _json(done: subprocess.CompletedProcess[bytes]) -> Any:
+    assert _VALUE.encode() not in done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+# check
+
+
+def test_check_of_a_good_manifest_is_one_line(launch: Launch, path: Path, store: Store) -> None:
+    done = launch("check", "-f", path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"ok: 5 variables\n", b"")
+    assert not store.requests
+
+
+def test_check_needs_no_credentials(launch: Launch, path: Path) -> None:
+    environ = dict.fromkeys(("KAKAOCLOUD_TOKEN", "NCLOUD_ACCESS_KEY_ID", "NCLOUD_SECRET_ACCESS_KEY"))
+    assert launch("check", "-f", path, environ=environ).returncode == 0
+
+
+def test_check_with_fetch_resolves_every_secret(launch: Launch, path: Path, store: Store) -> None:
+    done = launch("check", "-f", path, "--fetch")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"ok: 5 variables\n", b"")
+    assert len(store.requests) == 3
+
+
+def test_check_tells_every_problem_and_ends_with_the_code_of_a_run(launch: Launch) -> None:
+    Path("m.toml").write_text('[secrets]\nA = "nowhere://1"\n2 = "env://X"\n[options]\ntimeout = "soon"\n')
+    done = launch("check", "-f", "m.toml")
+    assert (done.returncode, done.stdout) == (78, b"not ok: 3 problems\n")
+    assert done.stderr.count(b"secrets-exec: error: ") == 3
+
+
+def test_check_in_json(launch: Launch, path: Path) -> None:
+    found = _json(launch("check", "-f", path, "--json"))
+    assert set(found) == {"shape", "ok", "exit_code", "variables", "problems"}
+    assert (found["shape"], found["ok"], found["exit_code"], found["problems"]) == (1, True, 0, [])
+    assert [row["name"] for row in found["variables"]] == ["ONE", "TWO_*", "THREE", "FOUR", "FIVE"]
+
+
+def test_check_in_json_of_a_bad_manifest(launch: Launch) -> None:
+    Path("m.toml").write_text('[secrets]\nA = "env://NOT_THERE"\n')
+    done = launch("check", "-f", "m.toml", "--json", "--fetch")
+    found = _json(done)
+    assert done.returncode == found["exit_code"] == 66
+    assert (found["ok"], found["variables"]) == (False, [])
+    (problem,) = found["problems"]
+    assert set(problem) == {"message", "where", "hint", "exit_code"}
+    assert problem["where"] == "A, m.toml:2, env://NOT_THERE"
+
+
+# plan
+
+
+def test_plan_is_a_table_in_the_manifests_order(launch: Launch, path: Path, store: Store) -> None:
+    done = launch("plan", "-f", path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    head, *rows = [line.split() for line in done.stdout.decode().splitlines()]
+    assert head == ["VARIABLE", "FROM", "REQUIRED", "BYTES", "WHERE"]
+    assert [row[:3] for row in rows[:4]] == [
+        ["ONE", "kakaocloud://1?version=3#key", "yes"],
+        ["TWO_*", "dotenv://x.env", "yes"],
+        ["THREE", "ncloud://two?stage=active", "no"],
+        ["FOUR", "kakaocloud://1", "no"],
+    ]
+    assert rows[4][:4] == ["FIVE", "the", "manifest", "yes"]
+    assert all(row[-1].startswith(f"{path}:") for row in rows)
+    assert not store.requests
+
+
+def test_plan_with_fetch_tells_every_variable_and_its_length(launch: Launch, path: Path) -> None:
+    found = _json(launch("plan", "-f", path, "--fetch", "--json"))
+    assert {row["name"]: row["bytes"] for row in found["variables"]} == {
+        "ONE": len(_VALUE),
+        "TWO_HOST": 1,
+        "TWO_PASSWORD": len(_VALUE),
+        "FOUR": len(f'{{"key":"{_VALUE}"}}'),
+        "FIVE": len(_VALUE),
+    }
+    assert [row["key"] for row in found["variables"]] == ["key", "HOST", "PASSWORD", None, None]
+
+
+def test_plan_in_json_has_a_row_of_this_shape_for_each_variable(launch: Launch, path: Path) -> None:
+    done = launch("plan", "-f", path, "--json", environ={"ONE": "inherited"})
+    found = _json(done)
+    assert (done.returncode, set(found), found["shape"]) == (0, {"shape", "variables"}, 1)
+    assert found["variables"][0] == {
+        "name": "ONE",
+        "provider": "kakaocloud",
+        "id": "1",
+        "version": "3",
+        "stage": None,
+        "key": "key",
+        "expand": False,
+        "required": True,
+        "where": f"{path}:8, secrets.ONE",
+        "inherited": True,
+    }
+    assert [row["inherited"] for row in found["variables"]] == [True, False, False, False, False]
+    assert found["variables"][2]["stage"] == "active"
+
+
+@pytest.mark.parametrize("words", [[], ["--fetch"]], ids=["offline", "fetch"])
+def test_plan_of_a_bad_manifest_fails_as_a_run_does(launch: Launch, words: list[str]) -> None:
+    Path("m.toml").write_text('[secrets]\nA = "nowhere://1"\n')
+    done = launch("plan", "-f", "m.toml", *words)
+    assert (done.returncode, done.stdout) == (78, b"")
+    assert b"there is no provider 'nowhere'" in done.stderr
+
+
+def test_plan_can_be_cut_down(launch: Launch, path: Path) -> None:
+    found = _json(launch("plan", "-f", path, "--only", "F*", "--json"))
+    assert [row["name"] for row in found["variables"]] == ["FOUR", "FIVE"]
+
+
+@pytest.mark.parametrize("id", ["\\u001b[2J", "\\u202e", "값", "a b", "\\n"])
+def test_plan_prints_nothing_that_moves_the_cursor(launch: Launch, id: str) -> None:
+    Path("m.toml").write_text(f'[secrets]\nA = {{ provider = "env", id = "{id}" }}\n')
+    done = launch("plan", "-f", "m.toml", environ={"LC_ALL": "C"})
+    assert done.returncode == 0
+    assert all(line.isascii() and line.decode().isprintable() for line in done.stdout.splitlines())
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_plan_takes_names_that_are_no_utf_8(launch: Launch) -> None:
+    for words in ([], ["--json"]):
+        done = launch("plan", "--set", b"A=env://\xff", *words)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+# providers
+
+
+def test_providers_in_json_have_what_the_classes_say(launch: Launch) -> None:
+    done = launch("providers", "--json")
+    found = _json(done)
+    assert (done.returncode, found["shape"]) == (0, 1)
+    assert [row["type"] for row in found["providers"]] == list(providers.TYPES)
+    for row in found["providers"]:
+        kind = providers.provider_class(row["type"])
+        assert set(row) == {"type", "about", "coordinates", "settings", "credentials"}
+        assert row["about"] == kind.about
+        assert set(row["settings"]) == {setting.name for setting in kind.SETTINGS}
+        assert set(row["credentials"]) == {credential.name for credential in kind.CREDENTIALS}
+
+
+def test_providers_as_text_name_every_setting_and_variable(launch: Launch) -> None:
+    done = launch("providers")
+    text = done.stdout.decode()
+    assert (done.returncode, done.stderr) == (0, b"")
+    for name, row in providers.TYPES.items():
+        assert f"{name}: " in text
+        assert all(variable in text for variable in row.credentials)
+        assert all(f"  {setting.name}: " in text for setting in providers.provider_class(name).SETTINGS)
+
+
+def test_the_registrys_credentials_are_those_of_the_classes() -> None:
+    for name, row in providers.TYPES.items():
+        credentials = providers.provider_class(name).CREDENTIALS
+        assert set(row.credentials) == {variable for credential in credentials for variable in credential.variables}
