@@ -17,7 +17,7 @@ from .secret import Secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -58,7 +58,7 @@ class Cache:
         self._question = question
         self._log = log
 
-    def settle(self, found: Found, optional: Sequence[SecretRef]) -> Found:
+    def settle(self, found: Found, optional: Collection[SecretRef]) -> Found:
         """What the start goes on with, after everything was asked for; `optional` ones may be missing.
 
         All fresh: it is written down. Something out of reach and nothing else wrong: the last generation, whole.

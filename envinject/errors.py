@@ -31,24 +31,35 @@ SIGNALLED = 128
 # Of several failures the one decides that a retry cannot mend (contract, section 4).
 _DECIDING = (64, BUG, 78, 127, 126, 77, 66, 65, 69, 71, 75)
 
+_NAMED = 50
+"""How many variables an error names that it stands for."""
+
 _NEARBY, _LONGEST_WORD = 1000, 64
 """How many known words are compared with a misspelt one, and how many characters of a word are of use."""
 
 
 class SecretsExecError(Exception):
-    """Something that a user can mend, told in `what`, `where` and `hint`."""
+    """Something that a user can mend, told in `what`, `where` and `hint`.
+
+    Errors of one `cause` are one thing that went wrong for several: a token, a host. They are told once.
+    """
 
     exit_code = BUG
 
-    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+    def __init__(self, what: str, *, where: str = "", hint: str = "", cause: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.where = where
         self.hint = hint
+        self.cause = cause
 
     def at(self, where: str) -> Self:
         """The same error, told of another place."""
-        return type(self)(self.what, where=where, hint=self.hint)
+        return type(self)(self.what, where=where, hint=self.hint, cause=self.cause)
+
+    def of(self, cause: str) -> Self:
+        """The same error, with a cause that it shares with others."""
+        return type(self)(self.what, where=self.where, hint=self.hint, cause=cause)
 
 
 class UsageError(SecretsExecError):
@@ -127,6 +138,23 @@ class Failures(Exception):
 def shown(name: str) -> str:
     """A name as an error shows it: whoever wrote it may have made it very long."""
     return name if len(name) <= _LONGEST_WORD else f"{name[:_LONGEST_WORD]}..."
+
+
+def gathered(errors: Iterable[SecretsExecError]) -> list[SecretsExecError]:
+    """The errors in their order, those of one cause as one that tells all the places."""
+    groups: dict[str, list[SecretsExecError]] = {}
+    for number, error in enumerate(errors):
+        groups.setdefault(error.cause or f"of its own: {number}", []).append(error)
+    return [_as_one(group) for group in groups.values()]
+
+
+def _as_one(group: Sequence[SecretsExecError]) -> SecretsExecError:
+    first, *others = group
+    if not others:
+        return first
+    names = [error.where.partition(",")[0] for error in others]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return first.at(f"{first.where}; likewise {', '.join(names[:_NAMED])}{more}")
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

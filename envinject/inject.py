@@ -6,7 +6,7 @@ import os
 
 from . import jsontext
 from .environ import KEEP, OVERRIDE, changes_how_programs_run
-from .errors import BadValue, Failures, NotFound, SecretsExecError, shown
+from .errors import BadValue, Failures, NotFound, SecretsExecError, gathered, shown
 from .expand import expand
 from .manifest import Entry
 from .providers import CREDENTIAL_NAMES
@@ -69,7 +69,7 @@ def injections(manifest: Manifest, found: Found) -> list[Injection]:
     made += literals
     errors += _collisions(made)
     if errors:
-        raise Failures(errors)
+        raise Failures(gathered(errors))
     return made
 
 

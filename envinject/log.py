@@ -21,6 +21,11 @@ class Log:
         self.verbosity = verbosity
         self.as_json = as_json
 
+    @property
+    def is_live(self) -> bool:
+        """Whether somebody may be watching who wants to see how it goes."""
+        return self.verbosity > QUIET and not self.as_json
+
     def error(self, error: SecretsExecError) -> None:
         """Something that stops the start."""
         self._tell("error", error.what, error.where, error.hint, code=error.exit_code)

@@ -9,6 +9,7 @@ from .log import PREFIX, printable
 
 _STANDARD_ERROR = 2
 _FIRST_SECONDS, _NEXT_SECONDS = 2.0, 0.5
+_WIDTH = 80
 _CLEAR = "\r\x1b[K"
 
 
@@ -23,10 +24,10 @@ class Progress:
         """Draw the line, cut to the terminal's width."""
         self.due = now + _NEXT_SECONDS
         try:
-            width = os.get_terminal_size(_STANDARD_ERROR).columns
+            width = os.get_terminal_size(_STANDARD_ERROR).columns or _WIDTH
         except OSError:
-            width = 80
-        line = printable(f"{PREFIX}: {text}")[: max(10, width - 1)]
+            width = _WIDTH
+        line = printable(f"{PREFIX}: {text}")[: width - 1]
         self._is_shown = _draw(_CLEAR + line)
 
     def clear(self) -> None:

@@ -52,7 +52,7 @@ def plan(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: bool
         rows = [_row(entry, given) for entry in manifest.entries]
         rows += [_literal_row(literal.name, literal.node.place, given) for literal in manifest.literals]
         return {"shape": SHAPE, "variables": rows}
-    made = inject.injections(manifest, fetch(manifest, given, log, started))
+    made = inject.injections(manifest, fetch(manifest, given, log, started, offline=order.offline))
     return {"shape": SHAPE, "variables": [_fetched_row(injection, given) for injection in made]}
 
 

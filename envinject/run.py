@@ -10,7 +10,7 @@ from . import inject
 from .child.command import find
 from .child.replace import replace
 from .errors import Failures, SecretsExecError, UsageError
-from .fetch import fetch
+from .fetch import chance, fetch
 from .manifest import load
 from .record import Record
 
@@ -27,13 +27,16 @@ if TYPE_CHECKING:
 class Order(Record):
     """What the command line and the environment ask for.
 
-    `variables` come beside the manifest files, by where they were said. `options` go over the manifest's.
+    `variables` come beside the manifest files, by where they were said. `options` go over the manifest's. `splay`
+    is the longest time, in seconds, that the fetching waits by chance.
     """
 
     files: Sequence[str] = ()
     variables: Mapping[str, Mapping[str, str]] | None = None
     only: Sequence[str] = ()
     allowed_hosts: Sequence[str] = ()
+    offline: bool = False
+    splay: float = 0.0
     options: Mapping[str, Any] | None = None
 
 
@@ -42,12 +45,12 @@ def run(order: Order, command: Sequence[str], given: Mapping[bytes, bytes], log:
 
     Raises: SecretsExecError, Failures; then nothing was started.
     """
-    started = time.monotonic()
     manifest, path = _before_fetching(order, command, given, log)
     withheld = withheld_names(manifest)
     inherited = environment.inherited(given, inherit=manifest.options.inherit, withheld=withheld)
     wanted = _without_kept(manifest, inherited)
-    made = inject.injections(wanted, fetch(wanted, given, log, started))
+    started = _started(order.splay, log)
+    made = inject.injections(wanted, fetch(wanted, given, log, started, offline=order.offline))
     environ = inject.put(made, inherited, manifest.options.on_conflict)
     argv = [os.fsencode(word) for word in command]
     environment.check_size(path, argv, environ, environment.limits())
@@ -97,6 +100,15 @@ def _before_fetching(
     if manifest is None or errors:
         raise Failures(errors)
     return manifest, path
+
+
+def _started(splay: float, log: Log) -> float:
+    """When the fetching begins, by the monotonic clock: at once, or spread over `splay` seconds by chance."""
+    if splay:
+        wait = splay * chance()
+        log.step(f"waiting {wait:.1f} s, so that many starts spread (--splay)")
+        time.sleep(wait)
+    return time.monotonic()
 
 
 def _only(manifest: Manifest, globs: Sequence[str]) -> Manifest:

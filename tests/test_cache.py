@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import stat
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 pytest.importorskip("cryptography", reason="the cache needs the extra envinject[cache]")
 
 from envinject.cache import Cache, CacheSettings
+from envinject.emulator import Emulator, parse_seed
 from envinject.errors import Denied, ManifestError, NotFound, StoreError, Unavailable
 from envinject.log import Log
 from envinject.reference import SecretRef
@@ -25,6 +27,7 @@ FRESH = {ONE: Secret(b"first value"), TWO: Secret(b"\xff\x00binary")}
 DOWN = {ONE: Secret(b"newer value"), TWO: Unavailable("store: no answer")}
 
 Open = Callable[..., Cache]
+Start = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
 @pytest.fixture
@@ -168,3 +171,112 @@ def test_a_key_file_may_hold_hex_and_a_line_end(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text(bytes(range(32)).hex() + "\n")
     Cache(CacheSettings(str(tmp_path / "c" / "x"), key_file=str(key)), {}, b"", Log())
+
+
+# The launcher with a cache
+
+
+SEED = {
+    "kakaocloud": {
+        "credentials": [
+            {"name": "app", "id": "an-id", "secret": "a-secret"},
+            {"name": "b", "id": "other", "secret": "s"},
+        ],
+        "secrets": [{"id": "one", "value": {"key": "from-the-store"}}, {"id": "two", "value": "second"}],
+    }
+}
+CREDENTIALS = {"KAKAOCLOUD_APPLICATION_CREDENTIAL_ID": "an-id", "KAKAOCLOUD_APPLICATION_CREDENTIAL_SECRET": "a-secret"}
+
+
+@pytest.fixture
+def start(launch: Start, tmp_path: Path) -> Start:
+    """Print both secrets and the cache's key as the command sees them, with a cache, against an endpoint."""
+    (tmp_path / "cache").mkdir()
+
+    def run(endpoint: str, *words: str, more: str = "", **environ: str) -> subprocess.CompletedProcess[bytes]:
+        file = tmp_path / "secrets.toml"
+        file.write_text(
+            f'providers.kakaocloud = {{ endpoint = "{endpoint}/kakaocloud", iam_endpoint = "{endpoint}/kakaocloud-iam" }}\n'
+            f'cache = {{ path = "cache/sealed", key_env = "CACHE_KEY" }}\n'
+            f'[secrets]\nONE = "kakaocloud://one#key"\nTWO = "kakaocloud://two"\n{more}'
+        )
+        given = {**CREDENTIALS, "CACHE_KEY": KEY, **environ}
+        return launch(
+            "-f", file, "--timeout", "1s", *words, "--", "sh", "-c", "echo $ONE $TWO $CACHE_KEY", environ=given
+        )
+
+    return run
+
+
+def test_an_outage_is_bridged_with_one_line(start: Start) -> None:
+    with Emulator(parse_seed(SEED)) as emulator:
+        url = emulator.url
+        assert start(url).stdout == b"from-the-store second\n"
+    done = start(url)
+    assert (done.returncode, done.stdout) == (0, b"from-the-store second\n")
+    assert done.stderr.count(b"2 secrets come from the cache") == 1
+    assert b"from-the-store" not in done.stderr
+
+
+def test_offline_asks_no_store(start: Start) -> None:
+    with Emulator(parse_seed(SEED)) as emulator:
+        start(emulator.url)
+        before = len(emulator.requests)
+        assert start(emulator.url, "--offline").stdout == b"from-the-store second\n"
+        assert len(emulator.requests) == before
+
+
+def test_offline_without_a_generation_is_75(start: Start) -> None:
+    assert start("http://127.0.0.1:9", "--offline").returncode == 75
+
+
+def test_offline_without_a_cache_is_64(launch: Start, manifest: Callable[[str], Path]) -> None:
+    file = manifest('[secrets]\nA = "kakaocloud://one"\n')
+    assert launch("-f", file, "--offline", "--", "true", environ=CREDENTIALS).returncode == 64
+
+
+def test_a_denial_removes_the_cache_and_stops_the_start(start: Start, tmp_path: Path) -> None:
+    with Emulator(parse_seed(SEED)) as emulator:
+        start(emulator.url)
+        assert (tmp_path / "cache" / "sealed").exists()
+        done = start(emulator.url, KAKAOCLOUD_APPLICATION_CREDENTIAL_SECRET="wrong")
+        assert (done.returncode, done.stdout) == (77, b"")
+        assert not (tmp_path / "cache" / "sealed").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "environ"),
+    [
+        ('THREE = "kakaocloud://two"\n', {}),
+        ("", {"KAKAOCLOUD_APPLICATION_CREDENTIAL_ID": "other", "KAKAOCLOUD_APPLICATION_CREDENTIAL_SECRET": "s"}),
+        ("", {"CACHE_KEY": base64.b64encode(bytes(32)).decode()}),
+    ],
+    ids=["manifest", "identity", "key"],
+)
+def test_the_cache_opens_for_the_same_question_only(start: Start, more: str, environ: dict[str, str]) -> None:
+    with Emulator(parse_seed(SEED)) as emulator:
+        start(emulator.url)
+        done = start(emulator.url, "--offline", more=more, **environ)
+    assert (done.returncode, done.stdout) == (75, b"")
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ('path = "c/x"', b"needs one key"),
+        ('path = "c/x"\nkey_env = "K"\nkey_file = "k"', b"needs one key"),
+        ('key_env = "K"', b"no path"),
+        ('path = "c/x"\nkey_file = "c/key"', b"in the folder of the cache"),
+        ('path = "c/x"\nkey_env = "K"\nmax_age = "8d"', b"must be a duration"),
+        ('path = "c/x"\nkey_env = "K"\nmax_age = "200h"', b"max_age"),
+        ('path = "c/x"\nkey_env = "K"\npaht = "y"', b"did you mean 'path'"),
+        ('path = "c/x"\nkey_env = "a value, not a name"', b"name of a variable"),
+    ],
+)
+def test_a_table_that_makes_no_sense_is_78(
+    launch: Start, manifest: Callable[[str], Path], table: str, told: bytes
+) -> None:
+    done = launch("check", "-f", manifest(f"[cache]\n{table}\n"))
+    assert done.returncode == 78
+    assert told in done.stderr
+    assert b"a value, not" not in done.stderr

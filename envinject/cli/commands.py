@@ -5,7 +5,6 @@ from __future__ import annotations
 from .. import environ as environment
 from ..errors import Failures, ManifestError, SystemRefused, UsageError
 from ..log import DEBUG, NORMAL, QUIET, Log
-from ..run import Order
 from . import options
 from .output import answer
 
@@ -13,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
+
+    from ..run import Order
 
     Values = Mapping[str, Any]
 
@@ -75,6 +76,8 @@ def log_of(values: Values) -> Log:
 
 
 def _order(values: Values) -> Order:
+    from ..run import Order
+
     variables = {f"--env-file {path}": _env_file(path) for path in values["env_file"]}
     if values["set"]:
         variables["--set"] = options.assignments(values["set"])
@@ -83,6 +86,8 @@ def _order(values: Values) -> Order:
         variables=variables,
         only=values["only"],
         allowed_hosts=values["allow_endpoint"],
+        offline=bool(values["offline"]),
+        splay=options.seconds(values, "splay"),
         options=options.run_options(values),
     )
 

@@ -74,6 +74,7 @@ MANIFEST = (
 FETCHING = (
     Option("timeout", "For the whole start (120s).", metavar="DURATION"),
     Option("concurrency", "Requests under way at once (16).", "-j", metavar="N"),
+    Option("offline", "Ask no store; take the last good values from the cache.", takes=FLAG),
 )
 TELLING = (
     Option("quiet", "Errors only.", "-q", FLAG),
@@ -85,6 +86,9 @@ RUN = (
     *MANIFEST,
     *FETCHING,
     Option("on-conflict", "A variable that is also inherited: override, keep or error.", metavar="RULE"),
+    Option(
+        "splay", "Begin to fetch after a random time of up to this, so that many starts spread.", metavar="DURATION"
+    ),
     Option("pristine", "Inherit nothing.", takes=FLAG),
     Option("preserve-env", "Inherit only the variables whose name matches.", takes=MANY, metavar="GLOB"),
     Option("dry-run", "Do everything but start the command; tell what would be set.", takes=FLAG),
@@ -110,6 +114,7 @@ EMULATOR = (
     Option("tls", "Serve https with an authority made for this run.", takes=FLAG),
     *TELLING,
 )
+_DURATION = "a duration such as 500ms, 30s or 2m"
 _LATER = ("profile", "supervise", "grace", "watch", "on_change", "mask")
 
 
@@ -146,7 +151,7 @@ def run_options(values: Mapping[str, Any]) -> dict[str, Any]:
     """The options of the manifest that the command line goes over. Raises: UsageError."""
     options: dict[str, Any] = {}
     if (text := values["timeout"]) is not None:
-        options["timeout"] = _checked("timeout", parse_duration(text), "a duration such as 500ms, 30s or 2m")
+        options["timeout"] = _checked("timeout", parse_duration(text), _DURATION)
     if (text := values["concurrency"]) is not None:
         options["concurrency"] = _checked("concurrency", _count(text), "a whole number from 1 to 1000")
     if (rule := values.get("on_conflict")) is not None:
@@ -157,6 +162,12 @@ def run_options(values: Mapping[str, Any]) -> dict[str, Any]:
     elif values.get("pristine"):
         options["inherit"] = False
     return options
+
+
+def seconds(values: Mapping[str, Any], name: str) -> float:
+    """The seconds of an option that takes a duration; 0 when it is not given. Raises: UsageError."""
+    text = values.get(name)
+    return 0.0 if text is None else float(_checked(name, parse_duration(text), _DURATION))
 
 
 def _checked(name: str, value: Any, form: str) -> Any:

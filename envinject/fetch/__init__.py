@@ -1,4 +1,4 @@
-"""Fetching: every distinct secret once, many at a time, within one deadline."""
+"""Fetching: every distinct secret once, many at a time, within one deadline; the last good values where it may be."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import os
 import time
 
 from ..environ import decoded
+from ..errors import SecretsExecError, Unavailable, UsageError
+from ..progress import Progress, is_terminal
+from ..providers.base import HTTPProvider
 from ..transports import open_transport
-from .engine import Clock, Engine
+from .engine import Clock, Engine, run_locally
 from .policy import Policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from ..cache import Cache
     from ..log import Log
     from ..manifest import Manifest
     from ..providers.base import Found, Provider
@@ -21,35 +25,99 @@ if TYPE_CHECKING:
 
 __all__ = ["fetch"]
 
+_NOT_ASKED = frozenset({"timeout", "concurrency", "proxy", "ca_bundle"})
+"""Settings that decide how a store is reached, and not what it answers."""
 
-def fetch(manifest: Manifest, given: Mapping[bytes, bytes], log: Log, started: float) -> Found:
+
+def fetch(
+    manifest: Manifest, given: Mapping[bytes, bytes], log: Log, started: float, *, offline: bool = False
+) -> Found:
     """What every entry's target holds: a secret, or the error that stands for it.
 
-    `given` is the launcher's environment; `started` is when the start began, by the monotonic clock.
+    `given` is the launcher's environment; `started` is when the start began, by the monotonic clock. `offline` asks
+    no store: what is not on this machine comes from the cache. Raises: ManifestError, UsageError for the cache.
     """
-    wanted: dict[str, dict[SecretRef, None]] = {}
-    for entry in manifest.entries:
-        wanted.setdefault(entry.ref.provider, {})[entry.target] = None
+    targets = list(dict.fromkeys(entry.target for entry in manifest.entries))
+    remote = [ref for ref in targets if isinstance(manifest.providers[ref.provider], HTTPProvider)]
+    cache = _open_cache(manifest, given, log) if remote else None
+    if offline:
+        local = [ref for ref in targets if ref not in remote]
+        return {**_read(manifest, local, given, log, started), **_from(cache, remote)}
+    found = _read(manifest, targets, given, log, started)
+    if cache is None:
+        return found
+    return {**found, **cache.settle({ref: found[ref] for ref in remote}, _optional(manifest))}
+
+
+def _read(
+    manifest: Manifest, targets: Sequence[SecretRef], given: Mapping[bytes, bytes], log: Log, started: float
+) -> Found:
+    wanted: dict[str, list[SecretRef]] = {}
+    for ref in targets:
+        wanted.setdefault(ref.provider, []).append(ref)
     reads: list[tuple[Provider, tuple[SecretRef, ...]]] = []
-    for name, targets in wanted.items():
+    for name, refs in wanted.items():
         provider = manifest.providers[name]
-        reads += ((provider, batch) for batch in provider.batches(list(targets)))
-    distinct = sum(len(targets) for targets in wanted.values())
+        reads += ((provider, batch) for batch in provider.batches(refs))
     options = manifest.options
-    policy = Policy(started, distinct, timeout=options.timeout, outage=options.outage, chance=_chance)
+    policy = Policy(started, len(targets), timeout=options.timeout, outage=options.outage, chance=chance)
     engine = Engine(
         lambda: open_transport(decoded(given)),
         policy,
         Clock(time.monotonic, time.time),
         log,
         concurrency=options.concurrency,
+        progress=Progress(started) if log.is_live and is_terminal() else None,
     )
     found = engine.run(reads)
-    if distinct:
-        log.step(f"read {distinct} secrets with {engine.requests} requests in {time.monotonic() - started:.3f} s")
+    if targets:
+        seconds = time.monotonic() - started
+        log.step(f"read {len(targets)} secrets with {engine.requests} requests in {seconds:.3f} s")
     return found
 
 
-def _chance() -> float:
+def chance() -> float:
     """A random number from 0 to 1; the module `random` costs more to import than this run has to roll."""
     return int.from_bytes(os.urandom(7)) / (1 << 56)
+
+
+def _open_cache(manifest: Manifest, given: Mapping[bytes, bytes], log: Log) -> Cache | None:
+    if manifest.cache is None:
+        return None
+    from ..cache import Cache  # only where there is one
+
+    return Cache(manifest.cache, decoded(given), _question(manifest), log)
+
+
+def _from(cache: Cache | None, refs: Sequence[SecretRef]) -> Found:
+    if refs and cache is None:
+        raise UsageError("--offline needs a cache", hint="set [cache] in the manifest; see docs/cache.md")
+    found = cache.last(refs) if cache else {}
+    return (
+        found if found is not None else dict.fromkeys(refs, Unavailable("no store is asked, and the cache has nothing"))
+    )
+
+
+def _optional(manifest: Manifest) -> frozenset[SecretRef]:
+    needed = {entry.target for entry in manifest.entries if entry.required and entry.default is None}
+    return frozenset(entry.target for entry in manifest.entries) - needed
+
+
+def _question(manifest: Manifest) -> bytes:
+    """A digest of all that the answers depend on: who asks which stores, as whom, for what."""
+    import hashlib  # only where there is a cache
+
+    parts = []
+    for name, provider in sorted(manifest.providers.items()):
+        settings = sorted((key, str(value)) for key, value in provider.settings.items() if key not in _NOT_ASKED)
+        parts.append(repr((name, provider.type, settings)).encode() + _identity(provider))
+    parts += [repr((entry.name, str(entry.ref), str(entry.target))).encode() for entry in manifest.entries]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
+
+
+def _identity(provider: Provider) -> bytes:
+    try:
+        identity = run_locally(provider.identity())
+    except SecretsExecError:
+        return b""
+    return identity.reveal() if identity else b""

@@ -11,15 +11,18 @@ from ..errors import SecretsExecError, StoreError, SystemRefused, Unavailable
 from ..files import read_regular
 from ..providers.base import Call, Once, ReadFile
 from ..record import Record
-from ..transports import REFUSED, RETRIED_FAILURES, TIMED_OUT, UNTRUSTED, Answer, Failure
+from ..transports import REFUSED, RETRIED_FAILURES, TIMED_OUT, UNREACHABLE, UNTRUSTED, Answer, Failure
 from .policy import Retry, retry_after
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
-    from typing import Any
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
     from ..log import Log
+    from ..progress import Progress
     from ..providers.base import Flow, Found, Provider
     from ..reference import SecretRef
     from ..secret import Secret
@@ -93,6 +96,7 @@ class Engine:
         log: Log,
         *,
         concurrency: int,
+        progress: Progress | None = None,
     ) -> None:
         self._open_transport = open_transport
         self._transport: Transport | None = None
@@ -100,6 +104,9 @@ class Engine:
         self._clock = clock
         self._log = log
         self._concurrency = concurrency
+        self._progress = progress
+        self._found: dict[SecretRef, Secret | SecretsExecError] = {}
+        self._wanted = 0
         self._runnable: list[tuple[_Task, Any]] = []
         self._shared: dict[tuple[str, Hashable], _Shared] = {}
         self._lanes: dict[tuple[str, str], _Lane] = {}
@@ -114,16 +121,18 @@ class Engine:
 
     def run(self, reads: Iterable[tuple[Provider, tuple[SecretRef, ...]]]) -> Found:
         """Read everything; what was found for each reference, a secret or the error that stands for it."""
-        found: dict[SecretRef, Secret | SecretsExecError] = {}
         for provider, refs in reads:
-            self._start(provider, provider.read(refs), _collector(refs, found))
+            self._wanted += len(refs)
+            self._start(provider, provider.read(refs), _collector(refs, self._found))
         try:
             while self._step():
                 pass
         finally:
             if self._transport is not None:
                 self._transport.close()
-        return found
+            if self._progress is not None:
+                self._progress.clear()
+        return self._found
 
     def _step(self) -> bool:
         runnable, self._runnable = self._runnable, []
@@ -135,10 +144,17 @@ class Engine:
         self._send(now)
         if self._runnable:
             return True
+        if self._progress is not None and now >= self._progress.due:
+            self._progress.show(self._state(now), now)
         if not any(lane.open for lane in self._lanes.values()):
             return False
         self._receive(self._next_event(now) - now)
         return True
+
+    def _state(self, now: float) -> str:
+        hosts = sorted(authority for (_name, authority), lane in self._lanes.items() if lane.open)
+        left = max(0.0, self._policy.deadline - now)
+        return f"fetched {len(self._found)} of {self._wanted}, waiting for {', '.join(hosts)}, {left:.0f} s left"
 
     # Flows
 
@@ -170,14 +186,16 @@ class Engine:
         key = (task.provider.name, wanted.key)
         if key not in self._shared:
             begun = self._shared[key] = _Shared()
-            self._start(task.provider, wanted.flow(), lambda outcome: self._finish(begun, outcome))
+            self._start(task.provider, wanted.flow(), lambda outcome: self._finish(begun, outcome, str(key)))
         shared = self._shared[key]
         if shared.is_done:
             self._runnable.append((task, shared.outcome))
         else:
             shared.tasks.append(task)
 
-    def _finish(self, shared: _Shared, outcome: Any) -> None:
+    def _finish(self, shared: _Shared, outcome: Any, cause: str) -> None:
+        if isinstance(outcome, SecretsExecError) and not outcome.cause:
+            outcome = outcome.of(cause)
         shared.is_done, shared.outcome = True, outcome
         self._runnable += [(task, outcome) for task in shared.tasks]
 
@@ -268,6 +286,8 @@ class Engine:
     def _delay(self, exchange: _Exchange, at: float, now: float, problem: str) -> None:
         told = self._log.detail if self._told else self._log.notice
         self._told = True
+        if self._progress is not None:
+            self._progress.clear()
         told(
             f"{exchange.call.endpoint.authority}: {problem}; trying again in {at - now:.1f} s"
             f" (the start may take {max(0.0, self._policy.deadline - now):.0f} s more)"
@@ -299,7 +319,8 @@ class Engine:
         for exchange in sorted(lane.open):
             if exchange.tag in self._sent:
                 self._abandon(exchange.tag)
-            self._close(exchange, Unavailable(_what(exchange, exchange.problem, why), hint=hint))
+            error = Unavailable(_what(exchange, exchange.problem, why), hint=hint, cause=why)
+            self._close(exchange, error)
         lane.waiting.clear()
 
     def _abandon(self, tag: int) -> _Exchange:
@@ -310,12 +331,26 @@ class Engine:
 
     def _next_event(self, now: float) -> float:
         times = [self._policy.deadline]
+        times += [self._progress.due] if self._progress is not None else []
         times += [self._ends[0][0]] if self._ends else []
         times += [self._delayed[0][0]] if self._delayed else []
         for lane in self._lanes.values():
             times += [self._policy.silent_at(lane.host)] if lane.open else []
             times += [lane.host.opens] if lane.waiting and lane.host.opens > now else []
         return min(times)
+
+
+def run_locally(flow: Flow[T]) -> T:
+    """The end of a flow that needs nothing but files. Raises: SecretsExecError."""
+    outcome: Any = None
+    try:
+        while True:
+            wanted = flow.throw(outcome) if isinstance(outcome, SecretsExecError) else flow.send(outcome)
+            if not isinstance(wanted, ReadFile):
+                raise TypeError("the flow asks for more than files")
+            outcome = _read(wanted)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]  # a flow's end has the type that the flow says
 
 
 def _may_repeat(exchange: _Exchange) -> bool:
@@ -343,11 +378,17 @@ def _what(exchange: _Exchange, what: str, why: str) -> str:
 
 def _error(exchange: _Exchange, failure: Failure, why: str) -> SecretsExecError:
     what = _what(exchange, failure.what, why)
+    cause = f"{exchange.call.endpoint.authority} {failure.kind}" if failure.kind in _OF_THE_HOST else ""
     if failure.kind in RETRIED_FAILURES:
-        return Unavailable(what, hint="is the store reachable from here? Try again later")
+        return Unavailable(what, hint="is the store reachable from here? Try again later", cause=cause)
     if failure.kind == REFUSED:
-        return SystemRefused(what)
-    return StoreError(what, hint=_MEND.get(failure.kind, "is the endpoint right, and is no proxy between?"))
+        return SystemRefused(what, cause=cause)
+    return StoreError(
+        what, cause=cause, hint=_MEND.get(failure.kind, "is the endpoint right, and is no proxy between?")
+    )
 
+
+_OF_THE_HOST = frozenset({UNREACHABLE, TIMED_OUT, UNTRUSTED, REFUSED})
+"""Failures that are not of one answer: what fails so for one secret fails so for its neighbours."""
 
 _MEND = {UNTRUSTED: "give the authority's file as ca_bundle or SSL_CERT_FILE; verification cannot be switched off"}

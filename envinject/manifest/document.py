@@ -147,8 +147,6 @@ def _toml(text: str, name: str, folder: str) -> Node:
 def _json(text: str, name: str, folder: str) -> Node:
     import json
 
-    from . import lines
-
     is_repeated = False
 
     def table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -164,14 +162,22 @@ def _json(text: str, name: str, folder: str) -> Node:
     except (ValueError, RecursionError):  # an integer of thousands of digits, NaN; arrays in arrays without end
         place = ()
     else:
-        document = Document(name, folder, _finder(lambda: lines.of_json(text)))
+        document = Document(name, folder, _finder(lambda: _lines_of_json(text)))
         if is_repeated:
-            path, line = lines.repeated_in_json(text)
+            from .lines import repeated_in_json
+
+            path, line = repeated_in_json(text)
             second = Node(None, document.replace(line=lambda _path: line), path)
             raise ManifestError("a key is given twice in one object", where=second.place, hint="keep one")
         return _nodes(tree, document)
     where = ":".join(map(str, (name, *place)))
     raise ManifestError("the manifest is not valid JSON", where=where, hint="is a comma or a quote missing there?")
+
+
+def _lines_of_json(text: str) -> dict[Path, int]:
+    from .lines import of_json  # needed only to tell an error
+
+    return of_json(text)
 
 
 def _no_constant(_name: str) -> NoReturn:

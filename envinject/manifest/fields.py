@@ -18,7 +18,7 @@ MOST = 1000
 
 _LATER = frozenset(
     """
-    profiles cache options.export_profile options.required_one_of options.audit options.audit_required
+    profiles options.export_profile options.required_one_of options.audit options.audit_required
     secret.file secret.mode secret.name
     """.split()
 )
@@ -66,7 +66,7 @@ class Fields:
     def seconds(self, node: Node, name: str) -> float | None:
         """A duration, in seconds."""
         value = node.value[name].value
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and value < LONGEST
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and value <= LONGEST
         text = str(value) if is_number else value
         seconds = parse_duration(text) if isinstance(text, str) else None
         if seconds is None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Tables = dict[str, dict[str, Node]]
 
-TABLES = ("providers", "secrets", "env", "options")
+TABLES = ("providers", "secrets", "env", "options", "cache")
 _TOP = ("manifest", "$schema", *TABLES)
 
 

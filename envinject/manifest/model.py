@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..cache import CacheSettings
     from ..expand import Expansion
     from ..providers.base import Provider
     from ..reference import SecretRef
@@ -76,8 +77,10 @@ class Manifest(Record):
     entries: tuple[Entry, ...]
     literals: tuple[Literal, ...]
     options: Options
+    cache: CacheSettings | None = None
 
     @property
     def credential_names(self) -> frozenset[str]:
-        """The variables that its providers' own credentials may stand in."""
-        return frozenset(name for provider in self.providers.values() for name in provider.credential_names)
+        """The variables that its providers' own credentials, and the cache's key, may stand in."""
+        own = frozenset(name for provider in self.providers.values() for name in provider.credential_names)
+        return own | {self.cache.key_env} if self.cache and self.cache.key_env else own

@@ -11,7 +11,7 @@ from ..expand import CASES, NESTED, Expansion
 from ..jsontext import pointer
 from ..reference import COORDINATES, LONGEST, SecretRef, is_provider_name
 from ..secret import Secret
-from ..url import parse_endpoint
+from ..url import is_label, parse_endpoint
 from .document import Node
 from .fields import MOST, Fields, unknown
 from .model import Entry, Literal, Manifest, Options
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from typing import Any
 
+    from ..cache import CacheSettings
     from ..errors import SecretsExecError
     from ..providers.base import Provider, Setting
 
@@ -52,6 +53,7 @@ class Reader(Fields):
             self.fault(first_too_many, f"the manifest has {len(tables['secrets'])} secrets", f"at most {MOST}")
         entries = [self._entry(name, node, options) for name, node in tables["secrets"].items()]
         literals = [self._literal(name, node, options) for name, node in tables["env"].items()]
+        cache = self._cache(tables["cache"]) if tables["cache"] else None
         if self.errors:
             raise Failures(self.errors)
         return Manifest(
@@ -59,6 +61,7 @@ class Reader(Fields):
             tuple(entry for entry in entries if entry),
             tuple(literal for literal in literals if literal),
             options,
+            cache,
         )
 
     # Providers
@@ -146,6 +149,12 @@ class Reader(Fields):
         if setting.kind == "choice" and text not in setting.choices:
             self.fault(member, f"'{name}' is none of {', '.join(setting.choices)}", suggest(text, setting.choices))
             return None
+        if name == "region" and not is_label(text):  # it becomes a part of a host's name, and must not become more
+            self.fault(member, "this is no region", "letters, digits and '-', as in kr-central-2")
+            return None
+        if name == "proxy" and "@" in text:
+            self.fault(member, "the proxy's URL holds a credential", "set HTTPS_PROXY where the command is started")
+            return None
         return self._endpoint(member, text, factory) if setting.kind == "endpoint" else text
 
     def _endpoint(self, node: Node, text: str, factory: type[Provider]) -> Any:
@@ -199,6 +208,34 @@ class Reader(Fields):
 
     def _all_or_some(self, node: Node, name: str) -> bool | tuple[str, ...] | None:
         return self.texts(node, name) if isinstance(node.value[name].value, list) else self.flag(node, name)
+
+    # Cache
+
+    def _cache(self, table: Mapping[str, Node]) -> CacheSettings | None:
+        from ..cache import MAX_AGE_SECONDS, CacheSettings  # only where there is one
+
+        before = len(self.errors)
+        first = next(iter(table.values()))
+        node = Node(dict(table), first.document, first.path[:1])
+        self.errors += unknown(node, CacheSettings._fields, "cache.", "[cache]")
+        paths = {name: self._cache_path(node, name) for name in ("path", "key_file") if name in table}
+        key_env = self.text(node, "key_env") if "key_env" in table else None
+        max_age = self.seconds(node, "max_age") if "max_age" in table else None
+        if "path" not in table:
+            self.fault(node, "[cache] has no path", "say where the sealed file is kept")
+        if ("key_file" in table) == ("key_env" in table):
+            self.fault(node, "[cache] needs one key", "set key_file or key_env, not both")
+        if key_env is not None and not is_name(key_env):
+            self.fault(table["key_env"], "'key_env' is the name of a variable", "never the key itself")
+        if len({os.path.dirname(os.path.realpath(path)) for path in paths.values() if path}) < len(paths):
+            self.fault(table["key_file"], "the key lies in the folder of the cache", "keep it elsewhere")
+        if len(self.errors) > before:
+            return None
+        return CacheSettings(paths["path"] or "", paths.get("key_file"), key_env, max_age or MAX_AGE_SECONDS)
+
+    def _cache_path(self, node: Node, name: str) -> str | None:
+        text = self.text(node, name)
+        return os.path.join(node.value[name].document.folder, text) if text is not None else None
 
     # Secrets
 
@@ -308,7 +345,7 @@ class Reader(Fields):
         self.errors += unknown(expand, _EXPAND, "expand.", "expand")
         given = expand.value.keys() & set(_EXPAND)
         prefix = self.text(expand, "prefix") if "prefix" in given else f"{name}_"
-        if prefix and not is_name(prefix):
+        if "prefix" in given and prefix and not is_name(prefix):
             self.fault(expand.value["prefix"], "the prefix can begin no variable's name", "letters, digits and '_'")
         choices = {"case": CASES, "nested": NESTED}
         chosen = {field: self.text(expand, field) for field in choices if field in given}

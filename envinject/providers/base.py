@@ -131,6 +131,14 @@ class Provider:
         default = (name for credential in self.CREDENTIALS for name in credential.variables)
         return frozenset((*filter(None, chosen), *default))
 
+    def identity(self) -> Flow[Secret | None]:
+        """Who reads, as far as this machine can tell without asking: an access key's id, or a token. No I/O but files.
+
+        What was read as one is not shown to another (the cache is bound to it).
+        """
+        return None
+        yield  # a flow is a generator, also one that needs nothing done
+
     def target(self, ref: SecretRef, folder: str) -> SecretRef:  # noqa: ARG002  # for subclasses with paths
         """The whole reference that is read for `ref`, with defaults filled in; equal ones are read once.
 
@@ -183,16 +191,24 @@ class HTTPProvider(Provider):
     def credential(self, name: str) -> Flow[Secret | None]:
         """The credential of that name from where the settings or the defaults say; None when not there.
 
-        Raises: Denied when it cannot be one, without showing it.
+        Raises: Denied when it cannot be one, without showing it, and when its file cannot be read.
         """
         if path := self.settings.get(f"{name}_file"):
-            data: bytes = yield ReadFile(path)
-            text = data.decode("latin-1").removesuffix("\n").removesuffix("\r")
-            return checked(text, f"the file {path}")
+            return (yield from self._credential_file(name, path))
         for variable in self.variables(name):
             if text := self.environ.get(variable, ""):
                 return checked(text, f"the variable {variable}")
         return None
+
+    def _credential_file(self, name: str, path: str) -> Flow[Secret]:
+        try:
+            data: bytes = yield ReadFile(path)
+        except (NotFound, StoreError) as error:  # never a secret's own: a default must not stand in for it
+            problem = error.what
+        else:
+            text = data.decode("latin-1").removesuffix("\n").removesuffix("\r")
+            return checked(text, f"the file {path}")
+        raise Denied(f"no {name} for {self.name}: {problem}", hint=f"mend {name}_file, or the file")
 
     def variables(self, name: str) -> tuple[str, ...]:
         """The variables that may hold the credential of that name."""
@@ -214,8 +230,8 @@ class HTTPProvider(Provider):
         facts += [f"{answer.attempts} attempts"] if answer.attempts > 1 else []
         facts += [answer.given_up] if answer.given_up else []
         kind, words, default_hint = _REFUSALS.get(answer.status) or _by_class(answer.status)
-        if answer.status == 404 and answer.body.lstrip()[:1] == b"<":  # no store's 404: nothing that a default covers
-            return self.nonsense("it is an HTML page (404)")
+        if answer.status == 404 and answer.body and not self.members(answer):
+            return self.nonsense("its 404 is not the store's")  # nothing that a default covers
         what = f"{self.type} {words} ({', '.join(facts)})"
         return kind(what, hint="; ".join(filter(None, (hint or default_hint, self._clock(answer)))))
 
@@ -289,14 +305,19 @@ def check_id(ref: SecretRef, forbidden: Mapping[str, str]) -> None:
 
 
 def absolute(ref: SecretRef, folder: str) -> SecretRef:
-    """The reference with its id made an absolute path, seen from `folder`. Raises: ManifestError."""
+    """The reference with its id made a path that is seen from `folder`, an absolute one. Raises: ManifestError.
+
+    `..` stays: it is for the system to say what it means behind a symlink.
+    """
     if not ref.id or "\0" in ref.id:
         raise ManifestError("the path of the file is empty or holds a NUL byte")
-    return ref.replace(id=os.path.normpath(os.path.join(folder, ref.id)))
+    return ref.replace(id=os.path.join(folder, ref.id))
 
 
 def checked(text: str, place: str) -> Secret:
     """A credential that can stand in a header. Raises: Denied, without showing it."""
+    if not text:
+        raise Denied(f"the credential in {place} is empty")
     if not (text.isascii() and text.isprintable() and text.strip() == text):
         raise Denied(
             f"the credential in {place} holds a newline, a space at an end or a character that is not ASCII",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .. import jsontext
 from ..errors import Denied, NotFound, SecretsExecError, StoreError
 from ..secret import Secret
-from ..transports import Request
+from ..transports import TIMED_OUT, UNREACHABLE, Request
 from .base import COMMON_HTTP, Credential, HTTPProvider, Once, Setting, as_text, check_id
 
 TYPE_CHECKING = False
@@ -18,13 +18,24 @@ if TYPE_CHECKING:
     from ..reference import SecretRef
     from ..transports import Answer
     from ..url import Endpoint
-    from .base import Call, Flow, Found
+    from .base import Flow, Found
 
+_REGION = "kr-central-2"
 _IAM = "https://iam.kakaocloud.com"
 _CURRENT = "https://secrets-manager-service.{region}.kakaocloud.com"
 _CLASSIC = "https://secrets-manager.{region}.kakaocloud.com"
 _TOKENS = "/identity/v3/auth/tokens"
 _EXCHANGE_RETRIED = frozenset({429, 502, 503, 504})
+_EXCHANGE_FAILURES = frozenset({UNREACHABLE, TIMED_OUT})
+"""What an exchange is tried again for: less than a read is, since each makes a token."""
+
+
+class _Tokens:
+    """The token that reads begin with, and the one that they go on with after a renewal."""
+
+    def __init__(self, token: Secret) -> None:
+        self.first = token
+        self.current = token
 
 
 class KakaoCloud(HTTPProvider):
@@ -41,7 +52,7 @@ class KakaoCloud(HTTPProvider):
     )
     SETTINGS = (
         *COMMON_HTTP,
-        Setting("region", "text", "kr-central-2"),
+        Setting("region", "choice", _REGION, ("kr-central-1", _REGION, "kr-central-3")),
         Setting(
             "api",
             "choice",
@@ -59,21 +70,35 @@ class KakaoCloud(HTTPProvider):
         check_id(ref, {"*": masked})
         return super().target(ref, folder)
 
+    def identity(self) -> Flow[Secret | None]:
+        """The token that is given, else the access key's id."""
+        given = yield from self.credential("token")
+        return given or (yield from self.credential("access_key_id"))
+
     def read(self, refs: tuple[SecretRef, ...]) -> Flow[Found]:
         """One GET; after a 401 one more with a new token, which all reads share."""
         (ref,) = refs
-        token: Secret = yield Once("token", self._token)
-        answer: Answer = yield self._get(ref, token)
-        if answer.status == 401 and (yield from self.credential("access_key_id")):
-            renewed: Secret = yield Once("renewed token", self._exchange)
-            answer = yield self._get(ref, renewed)
+        tokens: _Tokens = yield Once("tokens", self._first)
+        used = tokens.current
+        endpoint = self._endpoint()
+
+        def build(_now: float) -> Request:
+            nonlocal used
+            used = tokens.current  # what waited until now goes with the new one at once
+            return self._request(endpoint, ref, used)
+
+        answer: Answer = yield self.call(endpoint, build)
+        if answer.status == 401 and used is tokens.first and (yield from self.credential("access_key_id")):
+            yield Once("renewal", lambda: self._renew(tokens))
+            answer = yield self.call(endpoint, build)
         return {ref: self._secret(answer)}
 
-    def _token(self) -> Flow[Secret]:
+    def _first(self) -> Flow[_Tokens]:
         given = yield from self.credential("token")
-        if given is not None:
-            return given
-        return (yield from self._exchange())
+        return _Tokens(given or (yield from self._exchange()))
+
+    def _renew(self, tokens: _Tokens) -> Flow[None]:
+        tokens.current = yield from self._exchange()
 
     def _exchange(self) -> Flow[Secret]:
         key_id = yield from self.credential("access_key_id")
@@ -82,7 +107,9 @@ class KakaoCloud(HTTPProvider):
             raise self._missing(key_id, key)
         endpoint = self.endpoint("iam_endpoint", _IAM)
         request = self._exchange_request(endpoint, key_id, key)
-        answer: Answer = yield self.call(endpoint, lambda _now: request, retried=_EXCHANGE_RETRIED)
+        answer: Answer = yield self.call(
+            endpoint, lambda _now: request, retried=_EXCHANGE_RETRIED, failures=_EXCHANGE_FAILURES
+        )
         value = answer.headers.get("x-subject-token", "")
         if not 200 <= answer.status < 300:
             raise self._refused_exchange(answer)
@@ -113,12 +140,9 @@ class KakaoCloud(HTTPProvider):
         headers = (("Content-Type", "application/json"), ("Accept", "application/json"))
         return Request("POST", endpoint, path + _TOKENS, headers, body, self.route)
 
-    def _get(self, ref: SecretRef, token: Secret) -> Call:
-        region = self.settings.get("region", "kr-central-2")
+    def _endpoint(self) -> Endpoint:
         default = _CLASSIC if self.settings.get("api") == "classic" else _CURRENT
-        endpoint = self.endpoint("endpoint", default.format(region=region))
-        request = self._request(endpoint, ref, token)
-        return self.call(endpoint, lambda _now: request)
+        return self.endpoint("endpoint", default.format(region=self.settings.get("region", _REGION)))
 
     def _request(self, endpoint: Endpoint, ref: SecretRef, token: Secret) -> Request:
         api = self.settings.get("api") or ("classic" if endpoint.host.startswith("secrets-manager.") else "current")

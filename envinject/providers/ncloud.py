@@ -42,11 +42,12 @@ _ISOLATED = {
 _GLOBAL = "https://secretmanager.apigw.ntruss.com"
 _STAGES = ("previous", "active", "pending")
 _QUOTA_EXCEEDED = "400"
+_NO_SUCH_PATH = "300"
 
 _METADATA = "http://169.254.169.254"
 _METADATA_VARIABLES = ("NCLOUD_METADATA_API_ENDPOINT", "NCLOUD_METADATA_ENDPOINT")
 _METADATA_SECONDS = 2.0
-_ROLES = "/latest/meta-data/iam/security-credentials/"
+_ROLES = "/latest/meta-data/iam/security-credentials"
 
 
 class Keys(Record):
@@ -101,6 +102,12 @@ class NCloud(HTTPProvider):
         for ref in refs:
             stages.setdefault(ref.id, []).append(ref)
         return [tuple(group) for group in stages.values()]
+
+    def identity(self) -> Flow[Secret | None]:
+        """The access key, wherever it stands on this machine; a server's role has none of its own."""
+        access = yield from self.credential("access_key")
+        found = None if access else (yield from self._configured_keys())
+        return found.access if found else access
 
     def read(self, refs: tuple[SecretRef, ...]) -> Flow[Found]:
         """One GET from each host that may know the secret, until one does."""
@@ -173,7 +180,7 @@ class NCloud(HTTPProvider):
             data: bytes = yield ReadFile(f"{home}/.ncloud/configure")
         except NotFound:
             return None
-        section = _section(data.decode("utf-8", "replace"), self.settings.get("profile"))
+        section = _section(data.decode("utf-8-sig", "replace"), self.settings.get("profile"))
         access, secret = section.get("ncloud_access_key_id", ""), section.get("ncloud_secret_access_key", "")
         if not (access and secret):
             return None
@@ -183,12 +190,12 @@ class NCloud(HTTPProvider):
     def _role_keys(self) -> Flow[Keys]:
         endpoint = self._metadata_endpoint()
         answer = yield from self._metadata(endpoint, "/latest/api/token", "PUT")
-        token = answer.body.decode("latin-1").strip() if answer.status == 200 else ""
+        token = _word(answer)  # version 1 has none
         answer = yield from self._metadata(endpoint, _ROLES, token=token)
-        role = answer.body.decode("latin-1").strip()
-        if answer.status != 200 or not (role.isascii() and role.replace("-", "").replace("_", "").isalnum()):
+        role = _word(answer)
+        if not role.replace("-", "").replace("_", "").isalnum():
             raise Denied("this server has no role", hint="give it one in the console (Server Role), or set keys")
-        answer = yield from self._metadata(endpoint, _ROLES + role, token=token)
+        answer = yield from self._metadata(endpoint, f"{_ROLES}/{role}", token=token)
         body = self.members(answer)
         access, secret = body.get("AccessKeyId"), body.get("SecretAccessKey")
         if answer.status != 200 or not (isinstance(access, str) and isinstance(secret, str) and access and secret):
@@ -243,10 +250,12 @@ class NCloud(HTTPProvider):
     def _stage(self, ref: SecretRef, answer: Answer) -> Secret | SecretsExecError:
         try:
             found = self._data(answer, "decryptedSecretValue")
-            came = found.get("valueStage")
-            if found and (not isinstance(came, str) or came.lower() != ref.stage):
+            came, value = found.get("valueStage"), found.get("value")
+            is_of_stage = isinstance(came, str) and came.lower() == ref.stage
+            is_absent = came is None and value in (None, "")
+            if not (is_of_stage or is_absent):
                 raise self.nonsense("it is of another stage than the one asked for")
-            return self._value(ref, found.get("value"))
+            return self._value(ref, value)
         except SecretsExecError as error:
             return error
 
@@ -282,6 +291,11 @@ class NCloud(HTTPProvider):
         if answer.status == 401:
             what = "what the keys may do (the store says: permission)" if code == "210" else "the keys"
             hint = f"check {what}, found in {keys.origin}"
+        elif answer.status == 404 and code == _NO_SUCH_PATH:  # the gateway's, nothing that a default covers
+            return StoreError(
+                f"{self.type} has no secrets under this endpoint (404, code {code})",
+                hint="the path belongs to the endpoint, such as /secretmanager",
+            )
         elif answer.status == 404:
             hint = self._other_host()
         elif code in ("INVALID_STATUS", "UNPROCESSABLE_ENTITY"):
@@ -297,6 +311,12 @@ class NCloud(HTTPProvider):
         others = [f'{host} (keys = "{keys}")' for host, keys in hosts.items() if host not in asked]
         may_know = f"; {' or '.join(others)} may know it" if others else ""
         return f"check the id; asked {' and '.join(asked)}{may_know}"
+
+
+def _word(answer: Answer) -> str:
+    """The one word that the metadata service answers with; empty when it does not."""
+    text = answer.body.decode("latin-1").strip()
+    return text if answer.status == 200 and text.isascii() and text.isprintable() else ""
 
 
 def _section(text: str, profile: str | None) -> dict[str, str]:

@@ -34,6 +34,7 @@ class Example(NamedTuple):
 
 _RUN = "-f literal.toml @ -- env"
 _CHECK = "check -f literal.toml @"
+_CLOUD = "check --fetch -f elsewhere.toml @ --allow-endpoint secrets.example.test"
 
 
 def _refused(done: Done) -> bool:
@@ -66,6 +67,7 @@ EXAMPLES = {
     "watch": Example(_RUN, "10s", _refused),
     "on-change": Example(_RUN, "restart", _refused),
     "mask": Example(_RUN, "", _refused),
+    "offline": Example(_CLOUD, "", lambda done: done.returncode == 64 and b"--offline needs a cache" in done.stderr),
     "fetch": Example("check -f nowhere.toml @", "", lambda done: done.returncode == 66),
     "json": Example("plan -f literal.toml @", "", lambda done: done.stdout.startswith(b"{")),
     "seed": Example("emulator @", "missing.toml", lambda done: done.returncode == 78),
