@@ -38,7 +38,7 @@ def main() -> "NoReturn":
 def _begin_anew() -> None:
     """Start once more where the interpreter reads things in a way that is meant for the application, or is lossy.
 
-    The application's Python settings are not for us (security.md, fact 11); it still gets them. In a locale that is
+    The application's Python settings are not for us; it still gets them. In a locale that is
     not UTF-8 some words would not come out as they came in. Both are rare, and cost nothing where they are not.
     """
     try:

@@ -28,7 +28,7 @@ BUG = 70
 SIGNALLED = 128
 """Added to a signal's number: the exit code of a launcher or a child that it ended."""
 
-# Of several failures the one decides that a retry cannot mend (contract, section 4).
+# Of several failures the one decides that a retry cannot mend (docs/running.md).
 _DECIDING = (64, BUG, 78, 127, 126, 77, 66, 65, 69, 71, 75)
 
 _NAMED = 50
@@ -131,7 +131,7 @@ class Failures(Exception):
 
     @property
     def exit_code(self) -> int:
-        """The code of the failure that a retry cannot mend, in the contract's order."""
+        """The code of the failure that a retry cannot mend, in the documented order."""
         return min((error.exit_code for error in self.errors), key=_DECIDING.index)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CASES = ("upper", "keep")
 NESTED = ("json", "flatten", "error")
+"""What `case` and `nested` may be; the first is the default."""
 
 _FREE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
 

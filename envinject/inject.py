@@ -103,7 +103,8 @@ def _member(secret: Secret, key: str) -> Secret:
     else:
         data = jsontext.to_bytes(jsontext.look_up(document, key))
         if data is None:
-            raise NotFound(f"the key '{key}' is null, which counts as not found")
+            what = f"the key '{key}' is null, which counts as not found"
+            raise NotFound(what, hint="store a value, or required = false")
         return Secret(data)
     raise BadValue(
         f"no key '{key}' can be in this secret: {reason}",

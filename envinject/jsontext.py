@@ -76,7 +76,7 @@ def to_bytes(value: Json) -> bytes | None:
         what = "the value holds half a surrogate pair, which no UTF-8 text can hold"
     except RecursionError:
         what = "the value is nested too deeply"
-    raise BadValue(what)
+    raise BadValue(what, hint="store another value, or leave this key out")
 
 
 def compact(value: Json) -> str:
@@ -125,8 +125,10 @@ def _member(document: Json, step: str, place: str) -> Json:
             return document[int(step)]
         raise NotFound(f"no element '{step}' in this secret{place}", hint=f"the array has {len(document)} elements")
     if document is None:
-        raise NotFound(f"no key '{step}' in this secret{place}: null is there, which counts as not found")
-    raise BadValue(f"no key '{step}' can be in this secret{place}: it is {kind(document)}, not a JSON object")
+        what = f"no key '{step}' in this secret{place}: null is there, which counts as not found"
+        raise NotFound(what, hint="store a value, or required = false")
+    what = f"no key '{step}' can be in this secret{place}: it is {kind(document)}, not a JSON object"
+    raise BadValue(what, hint="name a key that is there, or leave the key out for the whole value")
 
 
 def listing(key: str, known: dict[str, Json]) -> str:

@@ -23,8 +23,8 @@ class Log:
 
     @property
     def is_live(self) -> bool:
-        """Whether somebody may be watching who wants to see how it goes."""
-        return self.verbosity > QUIET and not self.as_json
+        """Whether somebody may be watching who wants to see how it goes: a terminal that was not closed on us."""
+        return self.verbosity > QUIET and not self.as_json and sys.stderr is not None and os.isatty(_STANDARD_ERROR)
 
     def error(self, error: SecretsExecError) -> None:
         """Something that stops the start."""

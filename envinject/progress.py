@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from .log import PREFIX, printable
 
@@ -35,11 +34,6 @@ class Progress:
         if self._is_shown:
             self._is_shown = False
             _draw(_CLEAR)
-
-
-def is_terminal() -> bool:
-    """Whether standard error was open when we started, and is a terminal."""
-    return sys.stderr is not None and os.isatty(_STANDARD_ERROR)
 
 
 def _draw(text: str) -> bool:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from ..errors import SIGNALLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal
     from types import FrameType
-else:
-    import _signal as signal  # what `signal` is without its enums, which cost more than all of this
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _OF_THE_INTERPRETER = (signal.SIGPIPE, signal.SIGXFSZ)

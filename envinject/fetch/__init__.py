@@ -7,7 +7,6 @@ import time
 
 from ..environ import decoded
 from ..errors import SecretsExecError, Unavailable, UsageError
-from ..progress import Progress, is_terminal
 from ..providers.base import HTTPProvider
 from ..transports import open_transport
 from .engine import Clock, Engine, run_locally
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from ..cache import Cache
     from ..log import Log
     from ..manifest import Manifest
+    from ..progress import Progress
     from ..providers.base import Found, Provider
     from ..reference import SecretRef
 
@@ -67,13 +67,19 @@ def _read(
         Clock(time.monotonic, time.time),
         log,
         concurrency=options.concurrency,
-        progress=Progress(started) if log.is_live and is_terminal() else None,
+        progress=_progress(started) if log.is_live else None,
     )
     found = engine.run(reads)
     if targets:
         seconds = time.monotonic() - started
         log.step(f"read {len(targets)} secrets with {engine.requests} requests in {seconds:.3f} s")
     return found
+
+
+def _progress(started: float) -> Progress:
+    from ..progress import Progress  # only where somebody watches
+
+    return Progress(started)
 
 
 def chance() -> float:

@@ -76,13 +76,15 @@ class _Exchange:
 class _Lane:
     """What one provider wants of one host: `open` is all of it, `waiting` a heap of what is to be sent now.
 
-    What began first goes first, whether it was sent before or not.
+    What began first goes first, whether it was sent before or not. `under_way` is how many were sent.
     """
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, provider: Provider, host: Host) -> None:
+        self.provider = provider
         self.host = host
         self.open: set[_Exchange] = set()
         self.waiting: list[_Exchange] = []
+        self.under_way = 0
 
 
 class Engine:
@@ -206,7 +208,7 @@ class Engine:
         key = (task.provider.name, authority)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = _Lane(self._policy.host(authority))
+            lane = self._lanes[key] = _Lane(task.provider, self._policy.host(authority))
         self._calls += 1
         exchange = _Exchange(self._calls, task, call, lane)
         lane.open.add(exchange)
@@ -217,17 +219,23 @@ class Engine:
         self._runnable.append((exchange.task, outcome))
 
     def _send(self, now: float) -> None:
-        for (name, _authority), lane in self._lanes.items():
-            while lane.waiting and lane.host.admits(now) and self._has_room(name, lane.waiting[0]):
-                self._attempt(heapq.heappop(lane.waiting), now)
+        """Send what may be sent; the lane goes first that has the fewest under way, so that none is starved."""
+        while len(self._sent) < self._concurrency:
+            lanes = [lane for lane in self._lanes.values() if self._admits(lane, now)]
+            if not lanes:
+                return
+            lane = min(lanes, key=lambda lane: lane.under_way)
+            self._attempt(heapq.heappop(lane.waiting), now)
 
-    def _has_room(self, name: str, exchange: _Exchange) -> bool:
-        mine = self._under_way.get(name, 0)
-        return len(self._sent) < self._concurrency and mine < exchange.task.provider.concurrency
+    def _admits(self, lane: _Lane, now: float) -> bool:
+        if not (lane.waiting and lane.host.admits(now)):
+            return False
+        return self._under_way.get(lane.provider.name, 0) < lane.provider.concurrency
 
     def _attempt(self, exchange: _Exchange, now: float) -> None:
-        call, name = exchange.call, exchange.task.provider.name
-        exchange.lane.host.sent(now)
+        call, lane, name = exchange.call, exchange.lane, exchange.lane.provider.name
+        lane.host.sent(now)
+        lane.under_way += 1
         self._under_way[name] = self._under_way.get(name, 0) + 1
         self.requests += 1
         exchange.attempt += 1
@@ -255,7 +263,8 @@ class Engine:
 
     def _release(self, tag: int) -> _Exchange:
         exchange = self._sent.pop(tag)
-        self._under_way[exchange.task.provider.name] -= 1
+        exchange.lane.under_way -= 1
+        self._under_way[exchange.lane.provider.name] -= 1
         return exchange
 
     def _answered(self, exchange: _Exchange, answer: Answer) -> None:

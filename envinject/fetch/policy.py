@@ -1,4 +1,4 @@
-"""When a request may be sent, and whether one that failed is sent again (security.md, section 2).
+"""When a request may be sent, and whether one that failed is sent again (docs/faults.md).
 
 A state machine of its own: time and chance come in as arguments, no socket, no secret, no sleep.
 """

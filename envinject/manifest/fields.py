@@ -43,6 +43,15 @@ class Fields:
         self.fault(node.value[name], f"'{name}' must be text", f'put it in quotes: {name} = "..."')
         return None
 
+    def choice(self, node: Node, name: str, choices: Collection[str]) -> str | None:
+        """One of some words."""
+        text = self.text(node, name)
+        if text is None or text in choices:
+            return text
+        hint = f"{suggest(text, choices)}write one of them"
+        self.fault(node.value[name], f"'{name}' is none of {', '.join(choices)}", hint)
+        return None
+
     def flag(self, node: Node, name: str) -> bool | None:
         """True or false."""
         value = node.value[name].value
@@ -60,7 +69,7 @@ class Fields:
             value = int(value[:9])
         if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST:
             return value
-        self.fault(node.value[name], f"'{name}' must be a whole number from 1 to {MOST}", "")
+        self.fault(node.value[name], f"'{name}' must be a whole number from 1 to {MOST}", f"write {name} = 16, say")
         return None
 
     def seconds(self, node: Node, name: str) -> float | None:

@@ -68,7 +68,9 @@ class Reader(Fields):
 
     def _declare(self, name: str, node: Node) -> None:
         if not is_provider_name(name):
-            self.fault(node, f"'{name}' is no provider name", "letters, digits, '-', '_' and '.', a letter first")
+            self.fault(
+                node, f"'{shown(name)}' is no provider name", "letters, digits, '-', '_' and '.', a letter first"
+            )
             return
         if not isinstance(node.value, dict):
             self.fault(node, "a provider is a table", f"write [providers.{name}]")
@@ -143,11 +145,10 @@ class Reader(Fields):
             return self.count(node, name)
         if setting.kind == "path":
             return self._path(node, name)
+        if setting.kind == "choice":
+            return self.choice(node, name, setting.choices)
         text = self.text(node, name)
         if text is None:
-            return None
-        if setting.kind == "choice" and text not in setting.choices:
-            self.fault(member, f"'{name}' is none of {', '.join(setting.choices)}", suggest(text, setting.choices))
             return None
         if name == "region" and not is_label(text):  # it becomes a part of a host's name, and must not become more
             self.fault(member, "this is no region", "letters, digits and '-', as in kr-central-2")
@@ -191,20 +192,13 @@ class Reader(Fields):
             "timeout": self.seconds,
             "outage": self.seconds,
             "concurrency": self.count,
-            "on_conflict": self._conflict,
+            "on_conflict": lambda node, name: self.choice(node, name, CONFLICTS),
             "inherit": self._all_or_some,
             "keep_credentials": self._all_or_some,
             "allow_names": self.texts,
         }
         found = {name: readers[name](node, name) for name in table if name in readers}
         return Options(**{name: value for name, value in found.items() if value is not None})
-
-    def _conflict(self, node: Node, name: str) -> str | None:
-        text = self.text(node, name)
-        if text is None or text in CONFLICTS:
-            return text
-        self.fault(node.value[name], f"'{name}' is none of {', '.join(CONFLICTS)}", suggest(text, CONFLICTS))
-        return None
 
     def _all_or_some(self, node: Node, name: str) -> bool | tuple[str, ...] | None:
         return self.texts(node, name) if isinstance(node.value[name].value, list) else self.flag(node, name)
@@ -273,15 +267,13 @@ class Reader(Fields):
     def _check_form(self, node: Node, given: Collection[str]) -> None:
         if "decode" in given and self.text(node, "decode") not in ("base64", None):
             self.fault(node.value["decode"], "'decode' knows base64 only", 'write decode = "base64"')
-        form = self.text(node, "as") if "as" in given else "env"
+        form = self.choice(node, "as", ("env", "file")) if "as" in given else "env"
         if form == "file":
             self.fault(
                 node.value["as"],
                 'as = "file" is not supported yet',
                 "leave it out: the value is a variable then",
             )
-        elif form not in ("env", None):
-            self.fault(node.value["as"], "'as' is none of env, file", suggest(form, ("env", "file")))
 
     def _ref(self, node: Node, given: Collection[str]) -> SecretRef | None:
         missing = [name for name in ("provider", "id") if name not in given]
@@ -347,22 +339,17 @@ class Reader(Fields):
         prefix = self.text(expand, "prefix") if "prefix" in given else f"{name}_"
         if "prefix" in given and prefix and not is_name(prefix):
             self.fault(expand.value["prefix"], "the prefix can begin no variable's name", "letters, digits and '_'")
-        choices = {"case": CASES, "nested": NESTED}
-        chosen = {field: self.text(expand, field) for field in choices if field in given}
-        for field, text in chosen.items():
-            if text is not None and text not in choices[field]:
-                what = f"'{field}' is none of {', '.join(choices[field])}"
-                self.fault(expand.value[field], what, suggest(text, choices[field]))
+        case = self.choice(expand, "case", CASES) if "case" in given else CASES[0]
+        nested = self.choice(expand, "nested", NESTED) if "nested" in given else NESTED[0]
         keys = self.texts(expand, "keys") if "keys" in given else None
         omit = self.texts(expand, "omit") if "omit" in given else ()
         rename = self._rename(expand, options) if "rename" in given else {}
         for key in dict.fromkeys((*(keys or ()), *rename)):
             if key in (omit or ()) or (keys is not None and key not in keys):
-                self.fault(expand, f"the key '{key}' is asked for and left out", "mend keys, omit or rename")
+                self.fault(expand, f"the key '{shown(key)}' is asked for and left out", "mend keys, omit or rename")
         if len(self.errors) > before:
             return None
-        known = {field: text for field, text in chosen.items() if text is not None}
-        return Expansion(prefix or "", keys=keys, omit=omit or (), rename=rename, **known)
+        return Expansion(prefix or "", case or CASES[0], keys, omit or (), rename, nested or NESTED[0])
 
     def _rename(self, expand: Node, options: Options) -> dict[str, str]:
         node = expand.value["rename"]
@@ -377,7 +364,8 @@ class Reader(Fields):
         first: dict[str, str] = {}
         for key, name in found.items():
             if (other := first.setdefault(name, key)) != key:
-                self.fault(node, f"the keys '{other}' and '{key}' are both renamed {name}", "give each its own name")
+                keys = f"the keys '{shown(other)}' and '{shown(key)}'"
+                self.fault(node, f"{keys} are both renamed {name}", "give each its own name")
         return found
 
     # Literals

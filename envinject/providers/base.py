@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Flow = Generator["Call | ReadFile | Once", Any, T]
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses that may pass (security.md, section 2)."""
+"""Statuses that may pass (docs/faults.md)."""
 
 ATTEMPT_SECONDS = 10.0
 _LARGEST_FILE = 1 << 20

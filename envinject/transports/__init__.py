@@ -86,7 +86,7 @@ if TYPE_CHECKING:
     """The engine's number of an attempt."""
 
     class Transport(Protocol):
-        """What every transport does (`tests/transports/contract.py` holds it to this)."""
+        """What every transport does (`tests/transports/test_contract.py` holds it to this)."""
 
         def send(self, tag: Tag, request: Request, seconds: float) -> None:
             """Begin; the attempt may take so long. Never blocks, never raises for what a network does."""

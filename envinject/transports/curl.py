@@ -1,7 +1,7 @@
 """The fast transport: libcurl's multi interface, one thread, HTTP/2 where the server offers it.
 
 Over HTTP/2 an answer names its request, so requests share a connection. Over HTTP/1.1 a kept connection could
-hand one secret's answer to another's request (security.md, fact 3), so there each request has its own.
+hand one secret's answer to another's request, so there each request has its own.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The portable transport: requests, in daemon threads, a fresh connection for each request.
 
-A kept connection could hand one secret's answer to another's request (security.md, fact 3), so none is kept.
+A kept connection could hand one secret's answer to another's request, so none is kept.
 Threads are abandoned, never joined: the launcher's own deadline ends the run, whatever a library is doing.
 """
 
