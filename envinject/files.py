@@ -20,12 +20,12 @@ def read_regular(path: str, limit: int) -> bytes:
     try:
         return _read(path, limit)
     except (FileNotFoundError, NotADirectoryError):
-        problem: SecretsExecError = NotFound(f"there is no file {path}")
+        problem: SecretsExecError = NotFound(f"there is no file {path}", hint="write it, or name another path")
     except PermissionError:
         problem = Denied(f"the file {path} may not be read by this user", hint="change its owner or its mode")
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is no path"
-        problem = SystemRefused(f"the file {path} cannot be read: {reason}")
+        problem = SystemRefused(f"the file {path} cannot be read: {reason}", hint="name another path")
     raise problem
 
 

@@ -11,6 +11,7 @@ from .child.command import find
 from .child.replace import replace
 from .errors import Failures, SecretsExecError, UsageError
 from .fetch import chance, fetch
+from .log import VERBOSE
 from .manifest import load
 from .record import Record
 
@@ -132,6 +133,8 @@ def _without_kept(manifest: Manifest, inherited: Mapping[bytes, bytes]) -> Manif
 
 
 def _tell(made: Sequence[Injection], log: Log, *, dry: bool) -> None:
+    if not dry and log.verbosity < VERBOSE:
+        return  # what is told costs the search for its line
     for injection in made:
         line = f"{injection.name}: {len(injection.value)} bytes from {injection.where.partition(', ')[2]}"
         if dry:

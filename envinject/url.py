@@ -55,11 +55,6 @@ def parse_endpoint(text: str) -> Endpoint | None:
     return Endpoint(scheme, host, int(port) if port else _PORTS[scheme], path)
 
 
-def is_label(text: str) -> bool:
-    """Whether the text is one part of a host's name: letters, digits and `-`."""
-    return 0 < len(text) < 64 and "." not in text and _HOST.issuperset(text.lower()) and text.isascii()
-
-
 def _split(authority: str) -> tuple[str, str | None]:
     if authority.startswith("[::1]"):
         host, rest = "[::1]", authority[5:]
@@ -80,4 +75,5 @@ def _is_loopback_address(parts: list[str]) -> bool:
 def _is_host(host: str) -> bool:
     if host == "[::1]":
         return True
-    return len(host) < 254 and all(map(is_label, host.split(".")))
+    labels = host.split(".")
+    return _HOST.issuperset(host) and len(host) < 254 and all(0 < len(label) < 64 for label in labels)

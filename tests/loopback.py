@@ -12,7 +12,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 PATIENCE = 20.0
 """Seconds after which a server hangs up on a client that says nothing."""
@@ -73,16 +73,18 @@ def drip(head: bytes, drop: bytes = b"x") -> Step:
 class Loopback:
     """Listens on a port of 127.0.0.1 and serves each connection in a thread, behind TLS where there is a context."""
 
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None, address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
         self._context = context
+        self._address = address
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
+        self._is_over = False
         self.connections = 0
         """How many connections there were."""
 
     def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self._listener = socket.create_server(self._address, backlog=512)
         self.port: int = self._listener.getsockname()[1]
         self.url = f"{'https' if self._context else 'http'}://127.0.0.1:{self.port}"
         self._start(self._accept)
@@ -97,9 +99,9 @@ class Loopback:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         with self._lock:
+            self._is_over = True
             for connection in self._open:
-                with suppress(OSError):
-                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
+                _hang_up(connection)
         for thread in self._threads:
             thread.join(PATIENCE)
 
@@ -132,6 +134,8 @@ class Loopback:
     def _kept(self, connection: socket.socket) -> Iterator[None]:
         with self._lock:
             self._open.add(connection)
+            if self._is_over:
+                _hang_up(connection)
         try:
             yield
         finally:
@@ -139,10 +143,16 @@ class Loopback:
                 self._open.discard(connection)
 
 
+def _hang_up(connection: socket.socket) -> None:
+    with suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)  # of the TCP connection, beneath TLS too
+
+
 class Server(Loopback):
     """Answers by a script: for each path (without its query) a list of steps, of which the last one is repeated.
 
-    `gather` requests have to be under way at once before any of them is answered; `most` is how many were.
+    Where `gather` is given, so many requests have to be under way at once before these are answered together;
+    `most` is how many there were at once.
     """
 
     def __init__(
@@ -150,10 +160,10 @@ class Server(Loopback):
         script: Mapping[str, Sequence[Step]] | None = None,
         *,
         otherwise: Step = NOTHING_HERE,
-        gather: int = 1,
-        context: ssl.SSLContext | None = None,
+        gather: int = 0,
+        **how: Any,
     ) -> None:
-        super().__init__(context)
+        super().__init__(**how)
         self.script = {path: list(steps) for path, steps in (script or {}).items()}
         self.otherwise = otherwise
         self.received: list[Received] = []
@@ -176,17 +186,11 @@ class Server(Loopback):
         with self._arrived:
             self.received.append(request)
             step = self._step(request)
-            self._under_way += 1
-            self.most = max(self.most, self._under_way)
             self._wait_for_others()
-        try:
-            if callable(step):
-                step(connection, request)
-            else:
-                connection.sendall(step)
-        finally:
-            with self._arrived:
-                self._under_way -= 1
+        if callable(step):
+            step(connection, request)
+        else:
+            connection.sendall(step)
 
     def _step(self, request: Received) -> Step:
         steps = self.script.get(request.target.partition("?")[0])
@@ -195,12 +199,18 @@ class Server(Loopback):
         return steps.pop(0) if len(steps) > 1 else steps[0]
 
     def _wait_for_others(self) -> None:
-        """Wait until enough are under way, and then a moment more for one that would be too many."""
-        if self._gather == 1:
+        """Wait until enough are under way, and then a moment more for one that would be too many.
+
+        They leave the count together, before any is answered: what a client sends then is of the next round.
+        """
+        if not self._gather:
             return
+        self._under_way += 1
+        self.most = max(self.most, self._under_way)
         generation = self._generation
-        if self._under_way >= self._gather:
+        if self._under_way == self._gather:
             self._arrived.wait_for(lambda: self._under_way > self._gather, 0.05)
+            self._under_way -= self._gather
             self._generation += 1
             self._arrived.notify_all()
         self._arrived.wait_for(lambda: self._generation > generation, PATIENCE)

@@ -41,10 +41,11 @@ def _no_warning(what: str, hint: str) -> None:
 
 
 def problems(text: str | bytes, name: str = "secrets.toml", **how: Any) -> list[SecretsExecError]:
-    """Everything that is wrong with a manifest's text, in order; it must be 78."""
+    """Everything that is wrong with a manifest's text, in order; it must be 78, and told with a way to mend it."""
     with pytest.raises(Failures) as caught:
         read(text, name, **how)
     assert {error.exit_code for error in caught.value.errors} == {78}
+    assert [error.what for error in caught.value.errors if not error.hint] == []
     return list(caught.value.errors)
 
 

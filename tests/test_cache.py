@@ -196,8 +196,8 @@ def start(launch: Start, tmp_path: Path) -> Start:
     def run(endpoint: str, *words: str, more: str = "", **environ: str) -> subprocess.CompletedProcess[bytes]:
         file = tmp_path / "secrets.toml"
         file.write_text(
-            f'providers.kakaocloud = {{ endpoint = "{endpoint}/kakaocloud", iam_endpoint = "{endpoint}/kakaocloud-iam" }}\n'
-            f'cache = {{ path = "cache/sealed", key_env = "CACHE_KEY" }}\n'
+            f'[providers.kakaocloud]\nendpoint = "{endpoint}/kakaocloud"\niam_endpoint = "{endpoint}/kakaocloud-iam"\n'
+            '[cache]\npath = "cache/sealed"\nkey_env = "CACHE_KEY"\n'
             f'[secrets]\nONE = "kakaocloud://one#key"\nTWO = "kakaocloud://two"\n{more}'
         )
         given = {**CREDENTIALS, "CACHE_KEY": KEY, **environ}

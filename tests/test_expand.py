@@ -31,6 +31,7 @@ def problems(document, **settings):
     """What is wrong with expanding a document."""
     with pytest.raises(Failures) as caught:
         variables(document, **settings)
+    assert [error.what for error in caught.value.errors if not error.hint] == []
     return caught.value.errors
 
 

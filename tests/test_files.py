@@ -81,6 +81,7 @@ def test_what_is_no_regular_file_is_an_error_at_once(make, kind):
     with pytest.raises(kind) as caught:
         read_regular("it", LIMIT)
     assert "it" in caught.value.what
+    assert caught.value.hint
     assert caught.value.__context__ is None
 
 

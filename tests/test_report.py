@@ -31,7 +31,9 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setenv("NCLOUD_SECRET_ACCESS_KEY", "b")
 
     def answer(asked: Asked) -> bytes:
-        return http(404, b"{}") if "/two/" in asked.target else kakao_value(f'{{"key": "{_VALUE}"}}')
+        if "/two/" in asked.target:
+            return http(404, b'{"error": {"errorCode": "NOT_FOUND"}}')
+        return kakao_value(f'{{"key": "{_VALUE}"}}')
 
     with Store(answer) as running:
         yield running

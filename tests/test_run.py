@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import os
 import resource
 import subprocess
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ _CHILD = ["touch", "started"]
 _ANSWERS = {
     "fine": (kakao_value('{"user": "u", "password": "p"}'), 0),
     "denied": (http(403, b"{}"), 77),
-    "missing": (http(404, b"{}"), 66),
+    "missing": (http(404, b'{"error": {"code": "NotFound"}}'), 66),
     "text": (kakao_value('"no object"'), 65),
     "html": (http(200, b"<html>log in</html>"), 69),
     "moved": (http(302, b"", "Location: https://elsewhere.test/"), 69),
@@ -326,6 +327,12 @@ def test_what_the_inherited_environment_keeps_is_not_fetched(
 def test_a_manifest_can_come_by_standard_input(launch: Launch) -> None:
     done = launch("-f", "-", "--", "printenv", "X", stdin=None, input=b'[env]\nX = "piped"\n')
     assert (done.returncode, done.stdout, done.stderr) == (0, b"piped\n", b"")
+
+
+def test_a_closed_standard_input_is_no_manifest(launch: Launch) -> None:
+    done = launch("-f", "-", "--", *_CHILD, preexec_fn=lambda: os.close(0))
+    assert (done.returncode, done.stdout, _started()) == (78, b"", False)
+    assert b"standard input is closed" in done.stderr
 
 
 def test_set_and_env_file_go_over_the_manifest(manifest: Callable[..., Path], launch: Launch) -> None:

@@ -40,12 +40,13 @@ class Clock(Record):
 
 
 class _Task:
-    """A flow under way, who it belongs to, and what to do with its end."""
+    """A flow under way, who it belongs to, what to do with its end, and whether others wait for that."""
 
-    def __init__(self, provider: Provider, flow: Flow[Any], done: Callable[[Any], None]) -> None:
+    def __init__(self, provider: Provider, flow: Flow[Any], done: Callable[[Any], None], *, is_shared: bool) -> None:
         self.provider = provider
         self.flow = flow
         self.done = done
+        self.is_shared = is_shared
 
 
 class _Shared:
@@ -70,13 +71,14 @@ class _Exchange:
         self.problem = "no answer yet"
 
     def __lt__(self, other: _Exchange) -> bool:
-        return self.number < other.number
+        """Whether this one goes first: what others wait for, then what began earlier, whether sent before or not."""
+        return (not self.task.is_shared, self.number) < (not other.task.is_shared, other.number)
 
 
 class _Lane:
     """What one provider wants of one host: `open` is all of it, `waiting` a heap of what is to be sent now.
 
-    What began first goes first, whether it was sent before or not. `under_way` is how many were sent.
+    `under_way` is how many were sent.
     """
 
     def __init__(self, provider: Provider, host: Host) -> None:
@@ -125,7 +127,7 @@ class Engine:
         """Read everything; what was found for each reference, a secret or the error that stands for it."""
         for provider, refs in reads:
             self._wanted += len(refs)
-            self._start(provider, provider.read(refs), _collector(refs, self._found))
+            self._start(_Task(provider, provider.read(refs), _collector(refs, self._found), is_shared=False))
         try:
             while self._step():
                 pass
@@ -160,8 +162,8 @@ class Engine:
 
     # Flows
 
-    def _start(self, provider: Provider, flow: Flow[Any], done: Callable[[Any], None]) -> None:
-        self._runnable.append((_Task(provider, flow, done), None))
+    def _start(self, task: _Task) -> None:
+        self._runnable.append((task, None))
 
     def _advance(self, task: _Task, outcome: Any) -> None:
         try:
@@ -188,7 +190,11 @@ class Engine:
         key = (task.provider.name, wanted.key)
         if key not in self._shared:
             begun = self._shared[key] = _Shared()
-            self._start(task.provider, wanted.flow(), lambda outcome: self._finish(begun, outcome, str(key)))
+
+            def finish(outcome: Any) -> None:
+                self._finish(begun, outcome, str(key))
+
+            self._start(_Task(task.provider, wanted.flow(), finish, is_shared=True))
         shared = self._shared[key]
         if shared.is_done:
             self._runnable.append((task, shared.outcome))

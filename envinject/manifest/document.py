@@ -128,20 +128,33 @@ def _standard_input() -> bytes:
 def _toml(text: str, name: str, folder: str) -> Node:
     import tomllib
 
-    from . import lines
-
-    if (line := lines.overlong_key(text)) is not None:
-        raise ManifestError("a key has too many parts", where=f"{name}:{line}", hint="is this a manifest?")
+    if any(line.count(".") >= DEEPEST for line in text.split("\n")):
+        _check_keys(text, name)
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        what, line, column = lines.toml_error(str(error), text)
-    except (ValueError, RecursionError):  # a date that does not exist; arrays in arrays without end
-        what, line, column = "a value is out of bounds or nested too deeply", None, None
+        from .lines import toml_error
+
+        what, place = toml_error(str(error), text)
+    except (ValueError, RecursionError):  # an integer of thousands of digits; arrays in arrays without end
+        what, place = "a value is out of bounds or nested too deeply", ()
     else:
-        return _nodes(tree, Document(name, folder, _finder(lambda: lines.of_toml(text))))
-    where = ":".join(str(part) for part in (name, line, column) if part is not None)
+        return _nodes(tree, Document(name, folder, _finder(lambda: _lines_of_toml(text))))
+    where = ":".join(map(str, (name, *place)))
     raise ManifestError(f"the manifest is not valid TOML: {what}", where=where, hint="see the format at toml.io")
+
+
+def _check_keys(text: str, name: str) -> None:
+    from .lines import overlong_key  # costs milliseconds, needed only for a line of many dots
+
+    if (line := overlong_key(text)) is not None:
+        raise ManifestError("a key has too many parts", where=f"{name}:{line}", hint="is this a manifest?")
+
+
+def _lines_of_toml(text: str) -> dict[Path, int]:
+    from .lines import of_toml  # needed only to tell an error
+
+    return of_toml(text)
 
 
 def _json(text: str, name: str, folder: str) -> Node:

@@ -44,8 +44,6 @@ _TOML_PROBLEMS = {
 
 def overlong_key(text: str) -> int | None:
     """The line of a TOML key of so many parts that reading it takes seconds; None where all are sane."""
-    if text.count(".") < _MOST_PARTS:
-        return None
     bare = _without_long_strings(text)
     for dotted in _DOTTED_KEYS.finditer(bare):
         if dotted[0].count(".") >= _MOST_PARTS and len(_KEYS.findall(dotted[0])) > _MOST_PARTS:
@@ -53,15 +51,15 @@ def overlong_key(text: str) -> int | None:
     return None
 
 
-def toml_error(told: str, text: str) -> tuple[str, int | None, int | None]:
-    """What a TOML parser's message means in our own words, with line and column."""
+def toml_error(told: str, text: str) -> tuple[str, tuple[int, ...]]:
+    """What a TOML parser's message means in our own words, with line and, where it is known, column."""
     what = next(
         (ours for theirs, ours in _TOML_PROBLEMS.items() if told.startswith(theirs)),
         "it cannot be read there",
     )
     if found := _AT.search(told):
-        return what, int(found[1]), int(found[2])
-    return what, text.count("\n") + 1, None
+        return what, (int(found[1]), int(found[2]))
+    return what, (text.count("\n") + 1,)
 
 
 def of_toml(text: str) -> dict[Path, int]:

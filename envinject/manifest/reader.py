@@ -11,7 +11,7 @@ from ..expand import CASES, NESTED, Expansion
 from ..jsontext import pointer
 from ..reference import COORDINATES, LONGEST, SecretRef, is_provider_name
 from ..secret import Secret
-from ..url import is_label, parse_endpoint
+from ..url import parse_endpoint
 from .document import Node
 from .fields import MOST, Fields, unknown
 from .model import Entry, Literal, Manifest, Options
@@ -149,9 +149,6 @@ class Reader(Fields):
             return self.choice(node, name, setting.choices)
         text = self.text(node, name)
         if text is None:
-            return None
-        if name == "region" and not is_label(text):  # it becomes a part of a host's name, and must not become more
-            self.fault(member, "this is no region", "letters, digits and '-', as in kr-central-2")
             return None
         if name == "proxy" and "@" in text:
             self.fault(member, "the proxy's URL holds a credential", "set HTTPS_PROXY where the command is started")

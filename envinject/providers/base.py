@@ -146,12 +146,12 @@ class Provider:
         """
         for name in ("version", "stage"):
             value = getattr(ref, name)
-            if value is not None and not self.accepts(name, value):
+            if value is not None and not (name in self.COORDINATES and self.accepts(name, value)):
                 raise self._no_such(name, value)
         return ref.whole.replace(provider=self.name)
 
     def accepts(self, coordinate: str, value: str) -> bool:
-        """Whether a version or stage has a form that this store knows."""
+        """Whether a version or stage, one of COORDINATES, has a form that this store knows."""
         raise NotImplementedError
 
     def batches(self, refs: Sequence[SecretRef]) -> Sequence[tuple[SecretRef, ...]]:
@@ -310,7 +310,7 @@ def absolute(ref: SecretRef, folder: str) -> SecretRef:
     `..` stays: it is for the system to say what it means behind a symlink.
     """
     if not ref.id or "\0" in ref.id:
-        raise ManifestError("the path of the file is empty or holds a NUL byte")
+        raise ManifestError("the path of the file is empty or holds a NUL byte", hint="write the path of a file")
     return ref.replace(id=os.path.join(folder, ref.id))
 
 

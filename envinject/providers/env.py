@@ -27,5 +27,7 @@ class Env(Provider):
 
     def _secret(self, name: str) -> Secret | SecretsExecError:
         if name not in self.environ:
-            return NotFound(f"the launcher's environment has no variable {name}")
+            return NotFound(
+                f"the launcher's environment has no variable {name}", hint="set it for the launcher, or mend the name"
+            )
         return Secret(os.fsencode(self.environ[name]))

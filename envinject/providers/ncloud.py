@@ -7,7 +7,7 @@ Sources: the vendor's pages 'Secret Manager overview', 'Get Secret Stage Value',
 from __future__ import annotations
 
 from .. import jsontext
-from ..errors import Denied, NotFound, SecretsExecError, StoreError, Unavailable
+from ..errors import Denied, ManifestError, NotFound, SecretsExecError, StoreError, Unavailable
 from ..record import Record
 from ..secret import Secret
 from ..transports import Request, Route
@@ -94,6 +94,8 @@ class NCloud(HTTPProvider):
 
     def target(self, ref: SecretRef, folder: str) -> SecretRef:
         check_id(ref, {})
+        if self.settings.get("keys", "auto") not in ("auto", *self._hosts()):
+            raise ManifestError("the region JP has no global keys", hint="leave 'keys' out")
         return super().target(ref if ref.stage else ref.replace(stage="active"), folder)
 
     def batches(self, refs: Sequence[SecretRef]) -> Sequence[tuple[SecretRef, ...]]:
@@ -138,15 +140,19 @@ class NCloud(HTTPProvider):
 
         return self.call(endpoint, build, is_final=self._is_quota)
 
+    def _hosts(self) -> dict[str, str]:
+        """Where the vendor has secrets, by the kind of their KMS keys."""
+        region = self.settings.get("region", "KR")
+        return {"isolated": _ISOLATED[region]} | ({"global": _GLOBAL} if region == "KR" else {})
+
     def _endpoints(self) -> Iterator[Endpoint]:
-        region, keys = self.settings.get("region", "KR"), self.settings.get("keys", "auto")
+        keys = self.settings.get("keys", "auto")
         if "endpoint" in self.settings:
             yield self.endpoint("endpoint", _GLOBAL)
             return
-        if keys != "global":
-            yield self.endpoint("endpoint", _ISOLATED[region])
-        if keys == "global" or (keys == "auto" and region == "KR"):
-            yield self.endpoint("endpoint", _GLOBAL)
+        for kind, url in self._hosts().items():
+            if keys in ("auto", kind):
+                yield self.endpoint("endpoint", url)
 
     # Credentials
 
@@ -304,11 +310,8 @@ class NCloud(HTTPProvider):
 
     def _other_host(self) -> str:
         asked = [endpoint.host for endpoint in self._endpoints()]
-        hosts = {
-            _ISOLATED[self.settings.get("region", "KR")].split("/")[2]: "isolated",
-            _GLOBAL.split("/")[2]: "global",
-        }
-        others = [f'{host} (keys = "{keys}")' for host, keys in hosts.items() if host not in asked]
+        hosts = ((url.split("/")[2], kind) for kind, url in self._hosts().items())
+        others = [f'{host} (keys = "{kind}")' for host, kind in hosts if host not in asked]
         may_know = f"; {' or '.join(others)} may know it" if others else ""
         return f"check the id; asked {' and '.join(asked)}{may_know}"
 

@@ -27,6 +27,7 @@ from . import (
     is_refused_plain,
     proxy_for,
 )
+from .coding import whole
 from .libcurl import load
 from .trust import VERDICTS, authorities
 
@@ -44,12 +45,22 @@ _HTTP_2 = 3
 _CONNECTIONS = 4
 """Connections to one host beyond its stream limit, where it speaks HTTP/2."""
 
+_LEAD_SECONDS = 1.0
+"""How long the first request to a host may go alone, to find out what the host speaks."""
+
 _UNTOLD = (0, 1)
 _OTHER_HOST = 62
 """What libcurl's own comparison of names means; OpenSSL has no verdict then."""
 _CLOSED = ("SYSCALL", "Recv failure", "Send failure", "unexpected eof", "ZERO_RETURN", "closed")
 _PROXY_CODES = (7, 56, 97)
 _PROXY_SIGNS = ("CONNECT", "over proxy")
+_IN_TLS = "SSL routines"
+_BROKEN = (55, 56)
+_NO_HTTP_SIGNS = ("hunk", "Too large response headers")
+_NO_PROXY_SIGN = "Unsupported proxy"
+_HTTP_PROXIES = ("http", "https", "")
+_ANY_OTHER = "other://proxy"
+"""A proxy that libcurl refuses, in place of those that it knows and we do not."""
 
 # libcurl's codes (libcurl-errors(3)), which are part of its interface and never change.
 _MEANINGS = {
@@ -72,6 +83,9 @@ _MEANINGS = {
     97: (UNREACHABLE, "the proxy does not answer, or does not let us through"),
 }
 
+_NO_HTTP = Failure(SENSELESS, "what it sends is no HTTP")
+_IDENTITY = ("Accept-Encoding", "identity")
+
 _left: list[Any] = []
 """What was under way at the end: kept, so that nothing waits for it."""
 
@@ -91,6 +105,7 @@ class CurlTransport:
         self._refused: list[tuple[Tag, Answer | Failure]] = []
         self._trusted: dict[Route, Authorities] = {}
         self._shares: dict[str, bool] = {}
+        self._leads: dict[str, _Lead] = {}
         self._multi = self._curl.CurlMulti()
         self._multi.setopt(self._curl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(self._curl.M_TIMERFUNCTION, self._wake)
@@ -100,11 +115,15 @@ class CurlTransport:
         if is_refused_plain(request.endpoint):
             self._refused.append((tag, Failure(SENSELESS, "plain http is for loopback only")))
             return
-        handle = self._idle.pop() if self._idle else self._curl.Curl()
-        exchange = self._under_way[handle] = _Exchange(tag, request)
-        self._by_tag[tag] = handle
-        self._set(handle, exchange, seconds)
-        self._multi.add_handle(handle)
+        exchange = _Exchange(tag, request, time.monotonic() + seconds)
+        authority = request.endpoint.authority
+        if authority in self._leads:
+            self._leads[authority].held.append(exchange)
+        elif request.endpoint.scheme == "https" and authority not in self._shares:
+            self._leads[authority] = lead = _Lead(time.monotonic() + _LEAD_SECONDS)
+            self._begin(exchange, lead)
+        else:
+            self._begin(exchange)
 
     def wait(self, seconds: float) -> Sequence[tuple[Tag, Answer | Failure]]:
         """What has come since. Signals interrupt the wait, and their handlers run."""
@@ -113,9 +132,11 @@ class CurlTransport:
         while True:
             came += self._finished()
             now = time.monotonic()
+            self._follow(now)
             if came or now >= ends:
                 return came
-            wakes = ends if self._wakes is None else min(ends, self._wakes)
+            wakes = ends if self._wakes is None else self._wakes
+            wakes = min(ends, wakes, *(lead.ends for lead in self._leads.values()))
             events = self._poll.poll(max(0.0, wakes - now) * 1000)
             for descriptor, event in events:
                 self._multi.socket_action(descriptor, self._direction(event))
@@ -129,6 +150,9 @@ class CurlTransport:
         if handle is not None:
             del self._under_way[handle]
             self._multi.remove_handle(handle)
+            self._without(handle)
+        for lead in self._leads.values():
+            lead.held = [exchange for exchange in lead.held if exchange.tag != tag]
 
     def close(self) -> None:
         """Let go of everything. libcurl would wait for a name that is being resolved, so then nothing is freed."""
@@ -138,6 +162,48 @@ class CurlTransport:
         for handle in self._idle:
             handle.close()
         self._multi.close()
+
+    # Who goes first
+
+    def _begin(self, exchange: _Exchange, lead: _Lead | None = None) -> None:
+        handle = self._idle.pop() if self._idle else self._curl.Curl()
+        self._under_way[handle] = exchange
+        self._by_tag[exchange.tag] = handle
+        self._set(handle, exchange)
+        if lead is not None:
+            lead.handle = handle
+            handle.setopt(self._curl.VERBOSE, 1)
+            handle.setopt(self._curl.DEBUGFUNCTION, lambda kind, data: self._hear(lead, kind, data))
+        self._multi.add_handle(handle)
+
+    def _hear(self, lead: _Lead, kind: int, data: bytes) -> None:
+        """What libcurl would print: the request line tells which protocol was agreed on."""
+        if kind == self._curl.INFOTYPE_HEADER_OUT and not data.startswith(b"CONNECT "):
+            lead.shares = data.partition(b"\r\n")[0].endswith(b" HTTP/2")
+
+    def _follow(self, now: float) -> None:
+        """Let the others begin once the first one knows what its host speaks, or takes too long to find out."""
+        for authority, lead in list(self._leads.items()):
+            if lead.shares is not None:
+                self._learn(authority, shares=lead.shares)
+            if lead.shares is not None or now >= lead.ends:
+                del self._leads[authority]
+                for exchange in lead.held:
+                    self._begin(exchange)
+
+    def _without(self, handle: Any) -> None:
+        """Let another one go first, where the first one has come to nothing."""
+        for authority, lead in list(self._leads.items()):
+            if lead.handle is handle and lead.shares is None:
+                if lead.held:
+                    self._begin(lead.held.pop(0), lead)
+                else:
+                    del self._leads[authority]
+
+    def _learn(self, authority: str, *, shares: bool) -> None:
+        """Keep in mind whether a host's answers name their requests; one that did not once is not trusted to."""
+        self._shares[authority] = shares and self._shares.get(authority, True)
+        self._multi.setopt(self._curl.M_MAX_HOST_CONNECTIONS, _CONNECTIONS if all(self._shares.values()) else 0)
 
     # What libcurl tells
 
@@ -174,6 +240,7 @@ class CurlTransport:
         del self._by_tag[exchange.tag]
         outcome = failure or self._answer(handle, exchange)
         self._multi.remove_handle(handle)
+        self._without(handle)
         handle.reset()
         self._idle.append(handle)
         return exchange.tag, outcome
@@ -181,20 +248,22 @@ class CurlTransport:
     def _answer(self, handle: Any, exchange: _Exchange) -> Answer | Failure:
         """The answer, unless it came over a connection that had carried another's answer and names no request."""
         names_its_request = handle.getinfo(self._curl.INFO_HTTP_VERSION) >= _HTTP_2
-        self._shares[exchange.request.endpoint.authority] = names_its_request
-        if names_its_request:
-            self._multi.setopt(self._curl.M_MAX_HOST_CONNECTIONS, _CONNECTIONS if all(self._shares.values()) else 0)
-        elif handle.getinfo(self._curl.NUM_CONNECTS) == 0:
+        self._learn(exchange.request.endpoint.authority, shares=names_its_request)
+        if not names_its_request and handle.getinfo(self._curl.NUM_CONNECTS) == 0:
             return Failure(TRUNCATED, "it changed the protocol on a connection in use")
         status, body = handle.getinfo(self._curl.RESPONSE_CODE), b"".join(exchange.body)
-        if not names_its_request and ends_in_its_head(status, exchange.headers, body):
+        if not exchange.makes_sense:
+            return _NO_HTTP
+        if not exchange.has_head or (not names_its_request and ends_in_its_head(status, exchange.headers, body)):
             return Failure(*_MEANINGS[18])
-        return Answer(status, exchange.headers, body)
+        return whole(Answer(status, exchange.headers, body))
 
     # What libcurl is told
 
-    def _set(self, handle: Any, exchange: _Exchange, seconds: float) -> None:
+    def _set(self, handle: Any, exchange: _Exchange) -> None:
         curl, request = self._curl, exchange.request
+        seconds = max(0.0, exchange.ends - time.monotonic())
+        shares = self._shares.get(request.endpoint.authority, False)
         endpoint = request.endpoint
         proxy, exempt = proxy_for(request, self._environ)
         options = {
@@ -205,16 +274,16 @@ class CurlTransport:
             curl.FOLLOWLOCATION: 0,
             curl.NETRC: curl.NETRC_IGNORED,
             curl.NOSIGNAL: 1,
-            curl.PROXY: proxy,
+            curl.PROXY: proxy if proxy.rpartition("://")[0].lower() in _HTTP_PROXIES else _ANY_OTHER,
             curl.NOPROXY: exempt,
             curl.USERAGENT: f"secrets-exec/{__version__}",
-            curl.ACCEPT_ENCODING: "identity",
-            curl.HTTPHEADER: [f"{name}: {value}" for name, value in request.headers] + ["Expect:"],
+            curl.HTTPHEADER: [f"{name}: {value}" for name, value in (*request.headers, _IDENTITY)] + ["Expect:"],
+            curl.MAXFILESIZE_LARGE: LARGEST_ANSWER,
             curl.TIMEOUT_MS: int(seconds * 1000) + 1,
             curl.CONNECTTIMEOUT_MS: int(min(2 * CONNECT_SECONDS, seconds) * 1000) + 1,
             curl.HTTP_VERSION: curl.CURL_HTTP_VERSION_2TLS,
-            curl.PIPEWAIT: 1 if endpoint.scheme == "https" else 0,
-            curl.FORBID_REUSE: 0 if self._shares.get(endpoint.authority) else 1,
+            curl.PIPEWAIT: 1 if shares else 0,
+            curl.FORBID_REUSE: 0 if shares else 1,
             curl.SSLVERSION: curl.SSLVERSION_TLSv1_2,
             curl.PROXY_SSLVERSION: curl.SSLVERSION_TLSv1_2,
             curl.SSL_VERIFYPEER: 1,
@@ -249,29 +318,57 @@ class CurlTransport:
             return Failure(UNREACHABLE, "the connection was closed during TLS")
         if code == curl.E_OPERATION_TIMEDOUT and not handle.getinfo(curl.CONNECT_TIME):
             return Failure(TIMED_OUT, f"no connection within {2 * CONNECT_SECONDS:g} s")
+        if _NO_PROXY_SIGN in text:
+            return Failure(SENSELESS, "the proxy's URL is none of an HTTP proxy")
         if code in _PROXY_CODES and any(sign in text for sign in _PROXY_SIGNS):
             return Failure(*_MEANINGS[97])
-        return Failure(*_MEANINGS.get(code, (SENSELESS, "what it sends is no HTTP")))
+        if code in _BROKEN and _IN_TLS in text and not any(sign in text for sign in _CLOSED):
+            return Failure(*_MEANINGS[35])
+        if code in _BROKEN and any(sign in text for sign in _NO_HTTP_SIGNS):
+            return _NO_HTTP
+        return Failure(*_MEANINGS[code]) if code in _MEANINGS else _NO_HTTP
+
+
+class _Lead:
+    """The first request to a host goes alone until it is known whether connections to that host can be shared.
+
+    libcurl itself would let all others wait for the end of its answer, where they cannot.
+    """
+
+    def __init__(self, ends: float) -> None:
+        self.ends = ends
+        self.handle: Any = None
+        self.shares: bool | None = None
+        self.held: list[_Exchange] = []
 
 
 class _Exchange:
-    """A request under way, and what has come of its answer."""
+    """A request under way until `ends`, and what has come of its answer."""
 
-    def __init__(self, tag: Tag, request: Request) -> None:
+    def __init__(self, tag: Tag, request: Request, ends: float) -> None:
         self.tag = tag
         self.request = request
+        self.ends = ends
+        self.makes_sense = True
+        self.has_head = False
         self.headers: dict[str, str] = {}
         self.body: list[bytes] = []
         self._size = 0
 
     def header(self, line: bytes) -> None:
-        """A header line; a status line begins anew, since 1xx answers have headers too."""
+        """A header line; a status line begins anew, since 1xx answers have headers too. A trailer is none."""
         if line.startswith(b"HTTP/"):
-            self.headers = {}
+            self.headers, self.has_head = {}, False
+            status = line.partition(b" ")[2].split(b" ")[0].strip()
+            self.makes_sense = len(status) == 3 and status.isdigit()
             return
         name, colon, value = line.decode("latin-1").partition(":")
+        if self.has_head:
+            return
+        self.has_head = not line.strip()
         if colon:
             name, value = name.strip().lower(), value.strip()
+            self.makes_sense = self.makes_sense and bool(name)
             self.headers[name] = f"{self.headers[name]}, {value}" if name in self.headers else value
 
     def write(self, part: bytes) -> int:

@@ -36,6 +36,7 @@ from . import (
     is_refused_plain,
     proxy_for,
 )
+from .coding import whole
 from .trust import VERDICTS, authorities
 
 TYPE_CHECKING = False
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from . import Request, Route, Tag
 
 _PIECE = 1 << 16
+_LARGEST_EXCHANGE = 4 * LARGEST_ANSWER
+"""Bytes of an answer with its headers, its trailers and the frames of its chunks."""
 _CUT_SHORT = "its answer is cut short"
 
 
@@ -144,28 +147,115 @@ class _Asked(Record):
     proxies: dict[str, str]
 
 
+class _Bounded:
+    """What a server sends in one exchange, to be read up to a limit: no library limits interim answers and trailers."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._left = _LARGEST_EXCHANGE
+        self.has_ended = False
+
+    def read(self, size: int = -1) -> bytes:
+        return self._counted(self._file.read(size))
+
+    def readline(self, size: int = -1) -> bytes:
+        line = self._counted(self._file.readline(size))
+        self.has_ended = not line
+        return line
+
+    def _counted(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        if self._left < 0:
+            raise http.client.HTTPException
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+class _Response(http.client.HTTPResponse):
+    """The library's own reading, made strict: what it would guess at or leave out is no HTTP."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fp: Any = _Bounded(self.fp)
+        self._sent = self.fp
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """The status line, after all interim answers but 101; the library itself knows 100 alone."""
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # it is not in the type's stub
+            if status < 102 or status >= 200:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+
+    def begin(self) -> None:
+        super().begin()
+        if self._sent.has_ended:  # within the headers, which the library takes for their end
+            raise http.client.IncompleteRead(b"")
+        length = self.headers.get("content-length", "0").strip()
+        senseless = any("\0" in text for text in self.headers.values())
+        if senseless or self.headers.defects or not (length.isdigit() and length.isascii()):
+            raise http.client.HTTPException
+        if len(length) > len(str(LARGEST_ANSWER)) or int(length) > LARGEST_ANSWER:
+            raise _TooLarge
+
+
+class _TooLarge(Exception):
+    """An answer announces more than it may have."""
+
+
+class _Connection(urllib3.connection.HTTPConnection):
+    response_class = _Response
+
+
+class _SecureConnection(urllib3.connection.HTTPSConnection):
+    response_class = _Response
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class _Context(ssl.SSLContext):
+    """A context whose connections tell an end without TLS's goodbye from an end."""
+
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        return super().wrap_socket(*args, **kwargs | {"suppress_ragged_eofs": False})
+
+
 class _Adapter(HTTPAdapter):
     """requests' adapter with our own TLS context, to the server and behind a proxy, and no authorities of its own."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext | None) -> None:
         self._context = context
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs | {"ssl_context": self._context})
+        self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         ours = {"ssl_context": self._context, "proxy_ssl_context": self._context}
-        return super().proxy_manager_for(*args, **kwargs | ours)
+        manager = super().proxy_manager_for(*args, **kwargs | ours)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
 
     def cert_verify(self, conn: Any, *_: Any, **__: Any) -> None:
         """Verification is the context's; requests would load certifi's bundle into it."""
         conn.cert_reqs = "CERT_REQUIRED"
 
 
+_POOLS = {"http": _Pool, "https": _SecurePool}
+
+
 def _new_context(route: Route, environ: Mapping[str, str]) -> ssl.SSLContext | Failure:
     chosen = authorities(route.ca_bundle, environ)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies, and reads no SSLKEYLOGFILE
+    context = _Context(ssl.PROTOCOL_TLS_CLIENT)  # verifies, and reads no SSLKEYLOGFILE
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_verify_locations(chosen.file, chosen.folder)
@@ -181,8 +271,7 @@ def _exchange(asked: _Asked) -> Answer | Failure:
     with requests.Session() as session:
         session.trust_env = False
         session.headers.clear()
-        if asked.context is not None:
-            session.mount("https://", _Adapter(asked.context))
+        session.mount(f"{request.endpoint.scheme}://", _Adapter(asked.context))
         prepared = session.prepare_request(
             requests.Request(request.method, _url(request), headers=_headers(request), data=request.body)
         )
@@ -208,21 +297,23 @@ def _headers(request: Request) -> dict[str, str]:
 
 def _read(response: requests.Response) -> Answer | Failure:
     parts, size = [], 0
-    for part in response.raw.stream(_PIECE, decode_content=True):
+    for part in response.raw.stream(_PIECE, decode_content=False):
         parts.append(part)
         size += len(part)
         if size > LARGEST_ANSWER:
-            return Failure(TOO_LARGE, f"the answer is larger than {LARGEST_ANSWER >> 20} MiB")
+            return _ANSWER_TOO_LARGE
     headers = {name.lower(): value for name, value in response.headers.items()}
     body = b"".join(parts)
     if ends_in_its_head(response.status_code, headers, body):
         return Failure(TRUNCATED, _CUT_SHORT)
-    return Answer(response.status_code, headers, body)
+    return whole(Answer(response.status_code, headers, body))
 
 
 def failure(error: BaseException) -> Failure:
     """What a library's exception means, in our own words: its text may hold a credential."""
     chain = list(_chain(error))
+    if any(isinstance(cause, _TooLarge) for cause in chain):
+        return _ANSWER_TOO_LARGE
     for cause in chain:
         if isinstance(cause, ssl.SSLCertVerificationError):
             whose = "the proxy's" if any(isinstance(other, _PROXY) for other in chain) else "its"
@@ -326,6 +417,7 @@ _IMPOSSIBLE = (
 """What says nothing by itself, or cannot come to pass in the way that we use these libraries."""
 
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+_ANSWER_TOO_LARGE = Failure(TOO_LARGE, f"the answer is larger than {LARGEST_ANSWER >> 20} MiB")
 _NOTHING_LEFT = Failure(REFUSED, "the system has no descriptor or memory left")
 
 

@@ -61,11 +61,11 @@ def test_a_word_arrives_byte_for_byte_as_the_only_one(literal: Path, word: bytes
     assert _arrived(Way([*LAUNCHER, "-f", str(literal), "--"], {}), [word]) == [*_SHOW, word]
 
 
-@pytest.mark.parametrize("charmap", ["EUC-KR", "EUC-JP", "ISO-8859-1", "GB18030"])
+@pytest.mark.parametrize("charmap", ["EUC-KR", "ISO-8859-1"])
 def test_words_arrive_byte_for_byte_where_the_locale_is_not_utf_8(literal: Path, tmp_path: Path, charmap: str) -> None:
     if shutil.which("localedef") is None:
         pytest.skip("there is no localedef to make a locale with")
-    language = {"EUC-KR": "ko_KR", "EUC-JP": "ja_JP", "ISO-8859-1": "de_DE", "GB18030": "zh_CN"}[charmap]
+    language = {"EUC-KR": "ko_KR", "ISO-8859-1": "de_DE"}[charmap]
     name = f"{language}.{charmap.lower().replace('-', '')}"
     if not works(["localedef", "-i", language, "-f", charmap, str(tmp_path / name)]):
         pytest.skip(f"localedef cannot make {name} here")

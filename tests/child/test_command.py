@@ -173,6 +173,17 @@ def test_without_path_the_systems_own_folders_are_searched(launch: Run, literal:
     assert _ran(launch, literal, "true", path=None) == b""
 
 
+@pytest.mark.parametrize("words", [[], ["--pristine"]], ids=["", "--pristine"])
+def test_the_inherited_path_counts_and_not_the_childs(
+    launch: Run, tmp_path: Path, program: Callable[..., Path], words: list[str]
+) -> None:
+    program("bin/tool", "#!/bin/sh\necho $PATH\n")
+    manifest = tmp_path / "path.toml"
+    manifest.write_text('[env]\nPATH = "/the/childs"\n[options]\nallow_names = ["PATH"]\n')
+    done = launch("-f", manifest, *words, "--", "tool", environ={"PATH": "bin"})
+    assert (done.returncode, done.stdout) == (0, b"/the/childs\n"), done.stderr
+
+
 def test_a_word_with_a_slash_is_not_searched(launch: Run, literal: Path, program: Callable[..., Path]) -> None:
     program("bin/folder/tool")
     done = launch("-f", literal, "--", "folder/tool", environ={"PATH": "bin"})

@@ -54,6 +54,7 @@ EXAMPLES = {
     "allow-endpoint": Example("check -f elsewhere.toml @", "secrets.example.test", lambda done: done.returncode == 0),
     "timeout": Example(_CHECK, "soon", _senseless),
     "concurrency": Example(_CHECK, "0", _senseless),
+    "splay": Example("-v -f literal.toml @ -- env", "1ms", lambda done: b"waiting 0.0 s" in done.stderr),
     "quiet": Example("-f everybodys.toml @ -- true", "", lambda done: done.stderr == b""),
     "verbose": Example(_RUN, "", lambda done: b"set GREETING: 5 bytes" in done.stderr),
     "debug": Example(_RUN, "", lambda done: b"set GREETING: 5 bytes" in done.stderr),

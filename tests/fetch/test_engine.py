@@ -82,6 +82,19 @@ def test_a_slow_provider_does_not_keep_the_others_waiting(run):
     assert max(sent.at for sent in began.transport.sent) < 1
 
 
+def test_what_is_asked_for_late_is_not_starved_by_what_was_asked_for_first(run):
+    class Twohosted(Toy):
+        def _call(self, target):
+            if target != "/id-0":
+                return (yield from super()._call(target))
+            yield from super()._call("/first")
+            return (yield from Toy("other", once=None)._call("/second"))
+
+    began = run(lambda *_: (0.1, ok()))
+    began([(Twohosted(), id) for id in ids(200)])
+    assert [sent.at for sent in began.transport.sent if sent.request.target == "/second"] == [0.1]
+
+
 def test_what_began_first_goes_first_whether_it_was_sent_before_or_not(run):
     def script(request, number):
         return 0.1, status(503) if number == 1 else ok(request.target.encode())
@@ -133,6 +146,18 @@ def test_what_is_shared_is_done_once_however_many_ask(run):
     assert targets[0] == "/shared"
     assert targets.count("/shared") == 1
     assert len(found) == len(targets) - 1 == 50
+
+
+def test_what_others_wait_for_goes_first(run):
+    class Renews(Toy):
+        def read(self, refs):
+            yield from self._call(f"/{refs[0].id}")
+            yield Once("renewal", lambda: self._call("/shared"))
+            return {refs[0]: Secret(b"")}
+
+    began = run(lambda *_: (0.1, ok()))
+    began([(Renews(), id) for id in ids(200)], concurrency=4)
+    assert [sent.request.target for sent in began.transport.sent].index("/shared") <= 8
 
 
 def test_each_provider_has_its_own(run):

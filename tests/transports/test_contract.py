@@ -141,9 +141,7 @@ def test_each_of_a_hundred_requests_gets_its_own_answer(drive, get):
 
 
 @pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
-def test_requests_are_under_way_at_the_same_time(request, transport_name, drive, get, tls, ca_file, secured):
-    if transport_name == "curl" and secured:
-        request.applymarker(pytest.mark.xfail(reason="libcurl lets the others wait for the first connection's end"))
+def test_requests_are_under_way_at_the_same_time(drive, get, tls, ca_file, secured):
     with Server(otherwise=answer(), gather=20, context=tls() if secured else None) as server:
         driver = drive()
         driver.outcomes({driver.send(get(server.url, ca_bundle=ca_file), seconds=5) for _ in range(20)})

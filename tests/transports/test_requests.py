@@ -63,7 +63,7 @@ def test_every_exception_of_the_libraries_is_told_in_our_own_words(one):
     assert CANARY not in repr(told)
 
 
-@pytest.mark.parametrize("one", [*BASES, ValueError, KeyError, AttributeError, UnicodeDecodeError])
+@pytest.mark.parametrize("one", [*sorted(BASES, key=repr), ValueError, KeyError, AttributeError, UnicodeDecodeError])
 def test_what_nobody_has_thought_of_is_never_retried_nor_quoted(one):
     error = UnicodeDecodeError("utf-8", CANARY.encode(), 0, 1, CANARY) if one is UnicodeDecodeError else raised(one)
     assert failure(error) == UNKNOWN
