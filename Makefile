@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 JOBS ?= auto
 PYTHONS ?= 3.11 3.12 3.13
 
-.PHONY: help demo test test-quick test-pythons check format wheel clean
+.PHONY: help demo herd test test-faults test-quick test-pythons check format wheel clean
 
 help:  ## Tell what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -19,6 +19,12 @@ test: $(VENV)/.installed-dev  ## Run every test; tells what was skipped, and why
 
 test-quick: $(VENV)/.installed-dev  ## Run the tests that take no time
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+test-faults: $(VENV)/.installed-dev  ## Run the scenarios of the fault server: unfinished, so not yet a part of `test`
+	$(BIN)/python -m pytest -n $(JOBS) -o addopts="-ra" tests/faults
+
+herd: $(VENV)/.installed  ## Start a herd of launchers against a rate limit, simulated and real
+	@$(BIN)/python -m herd
 
 test-pythons:  ## Run every test on each Python that is supported and installed
 	@for version in $(PYTHONS); do \

@@ -54,6 +54,8 @@ _OTHER_HOST = 62
 _CLOSED = ("SYSCALL", "Recv failure", "Send failure", "unexpected eof", "ZERO_RETURN", "closed")
 _PROXY_CODES = (7, 56, 97)
 _PROXY_SIGNS = ("CONNECT", "over proxy")
+_UNRESOLVED = (5, 6)
+_NAME_SECONDS = 60
 _IN_TLS = "SSL routines"
 _BROKEN = (55, 56)
 _NO_HTTP_SIGNS = ("hunk", "Too large response headers")
@@ -106,6 +108,7 @@ class CurlTransport:
         self._trusted: dict[Route, Authorities] = {}
         self._shares: dict[str, bool] = {}
         self._leads: dict[str, _Lead] = {}
+        self._unresolved: set[str] = set()
         self._multi = self._curl.CurlMulti()
         self._multi.setopt(self._curl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(self._curl.M_TIMERFUNCTION, self._wake)
@@ -232,6 +235,8 @@ class CurlTransport:
             for handle in done:
                 came.append(self._outcome(handle, None))
             for handle, code, text in failed:
+                if code in _UNRESOLVED:  # libcurl would remember that too
+                    self._unresolved.add(self._under_way[handle].request.endpoint.authority)
                 came.append(self._outcome(handle, self._failure(handle, code, text)))
         return came
 
@@ -279,6 +284,7 @@ class CurlTransport:
             curl.USERAGENT: f"secrets-exec/{__version__}",
             curl.HTTPHEADER: [f"{name}: {value}" for name, value in (*request.headers, _IDENTITY)] + ["Expect:"],
             curl.MAXFILESIZE_LARGE: LARGEST_ANSWER,
+            curl.DNS_CACHE_TIMEOUT: 0 if endpoint.authority in self._unresolved else _NAME_SECONDS,
             curl.TIMEOUT_MS: int(seconds * 1000) + 1,
             curl.CONNECTTIMEOUT_MS: int(min(2 * CONNECT_SECONDS, seconds) * 1000) + 1,
             curl.HTTP_VERSION: curl.CURL_HTTP_VERSION_2TLS,

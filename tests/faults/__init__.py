@@ -1,0 +1,1 @@
+"""Hostile servers, and what the launcher does about them."""
