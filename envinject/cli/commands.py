@@ -76,11 +76,12 @@ def log_of(values: Values) -> Log:
 
 
 def _order(values: Values) -> Order:
+    from ..manifest import SET
     from ..run import Order
 
     variables = {f"--env-file {path}": _env_file(path) for path in values["env_file"]}
     if values["set"]:
-        variables["--set"] = options.assignments(values["set"])
+        variables[SET] = options.assignments(values["set"])
     return Order(
         files=values["manifest"],
         variables=variables,

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_FILES", "Entry", "Literal", "Manifest", "Options", "load"]
 
+SET = "--set"
+"""The place whose variables are references, every one: what it names and nobody knows is an error, no literal."""
+
 DEFAULT_FILES = ("secrets.toml", "secrets.yaml", "secrets.yml", "secrets.json")
 
 
@@ -70,6 +73,7 @@ def _document(place: str, variables: Mapping[str, str], known: Collection[str]) 
     source = Document(place, os.getcwd(), lambda _path: None)
     tables: dict[str, dict[str, Node]] = {"secrets": {}, "env": {}}
     for name, value in variables.items():
-        table = "secrets" if is_reference(value) and value.partition("://")[0] in known else "env"
+        is_known = is_reference(value) and value.partition("://")[0] in known
+        table = "secrets" if is_known or place == SET else "env"
         tables[table][name] = Node(value, source, (table, name))
     return Node({table: Node(members, source, (table,)) for table, members in tables.items()}, source)
