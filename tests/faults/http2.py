@@ -7,7 +7,7 @@ import struct
 
 import hpack
 
-from .server import Exchange, Host, Http2, Reply, good, silence
+from .server import Exchange, Host, Http2, Reply, agreed, good, silence
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, CONTINUATION = 0, 1, 3, 4, 5, 6, 7, 9
 END_STREAM, END_HEADERS = 1, 4
@@ -155,18 +155,17 @@ def noise(exchange: Exchange) -> None:
 
 def speaks_http1(host: Host, raw: socket.socket) -> None:
     """Agree on HTTP/2, and speak HTTP/1.1."""
-    connection = host.certificates.context("good", "h2").wrap_socket(raw, server_side=True)
-    connection.recv(1 << 16)
-    connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n{"version":{"secret":"x"}}')
-    silence(connection)
+    with agreed(host, raw, "h2") as connection:
+        connection.recv(1 << 16)
+        connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n{"version":{"secret":"x"}}')
+        silence(connection)
 
 
 def speaks_http2_unasked(host: Host, raw: socket.socket) -> None:
     """Agree on nothing, and speak HTTP/2."""
-    connection = host.certificates.context("good").wrap_socket(raw, server_side=True)
-    connection.recv(1 << 16)
-    connection.sendall(_frame(SETTINGS, b"", 0, 0) + b"\r\n\r\n")
-    connection.close()
+    with agreed(host, raw) as connection:
+        connection.recv(1 << 16)
+        connection.sendall(_frame(SETTINGS, b"", 0, 0) + b"\r\n\r\n")
 
 
 def _stream(exchange: Exchange) -> Http2:

@@ -483,11 +483,11 @@ class Host:
 
     def _handle(self, raw: socket.socket, number: int, door: Door) -> None:
         raw.settimeout(PATIENCE)
-        with suppress(OSError), self._kept(raw):
+        with suppress(OSError), self.kept(raw):
             connection = door(self, raw)
             if connection is None:
                 return
-            with self._kept(connection):
+            with self.kept(connection):
                 self.serve(connection, number)
 
     def serve(self, connection: socket.socket, number: int) -> None:
@@ -508,7 +508,8 @@ class Host:
                 return
 
     @contextmanager
-    def _kept(self, connection: socket.socket) -> Iterator[None]:
+    def kept(self, connection: socket.socket) -> Iterator[None]:
+        """Hang up on a connection at its end, and when this host's end comes."""
         with self._lock:
             self._open.add(connection)
         try:
@@ -612,27 +613,39 @@ def is_silent(_host: Host, raw: socket.socket) -> None:
     silence(raw)
 
 
+@contextmanager
+def agreed(host: Host, raw: socket.socket, *protocols: str) -> Iterator[ssl.SSLSocket]:
+    """The connection when TLS is agreed on, until the end of the block."""
+    context = host.certificates.context("good", *(protocols or host.protocols))
+    connection = context.wrap_socket(raw, server_side=True)
+    with host.kept(connection):
+        yield connection
+
+
 def hangs_up_after_tls(host: Host, raw: socket.socket) -> None:
     """The connection is ended as soon as TLS is agreed on."""
-    _end(host.certificates.context("good", *host.protocols).wrap_socket(raw, server_side=True))
+    with agreed(host, raw):
+        pass
 
 
 def resets_after_tls(host: Host, raw: socket.socket) -> None:
     """The connection is reset as soon as TLS is agreed on."""
-    reset(host.certificates.context("good", *host.protocols).wrap_socket(raw, server_side=True))
+    with agreed(host, raw) as connection:
+        reset(connection)
 
 
 def breaks_tls(host: Host, raw: socket.socket) -> None:
     """TLS is agreed on, and the answer is a record that nobody can decrypt."""
-    connection = host.certificates.context("good", *host.protocols).wrap_socket(raw, server_side=True)
-    connection.recv(1 << 16)
-    socket.socket.sendall(connection, b"\x17\x03\x03\x00\x20" + bytes(32))
-    silence(connection)
+    with agreed(host, raw) as connection:
+        connection.recv(1 << 16)
+        socket.socket.sendall(connection, b"\x17\x03\x03\x00\x20" + bytes(32))
+        silence(connection)
 
 
 def is_silent_after_tls(host: Host, raw: socket.socket) -> None:
     """TLS is agreed on, and no more is said."""
-    silence(host.certificates.context("good", *host.protocols).wrap_socket(raw, server_side=True))
+    with agreed(host, raw) as connection:
+        silence(connection)
 
 
 # Sockets

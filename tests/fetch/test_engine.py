@@ -272,6 +272,11 @@ def test_a_call_may_bound_its_attempts_without_using_up_the_runs(run):
     assert str(found["a"]).startswith("more.example.com: the connection is refused (")
 
 
+def test_a_bounded_call_takes_the_answer_that_it_gets(run):
+    began = run([status(503), status(503), ok()])
+    assert str(began([(Toy(attempts=2), "a")])["a"]) == "503 after 2: "
+
+
 def test_a_call_says_which_statuses_and_failures_may_pass(run):
     how = {"retried": frozenset({503}), "failures": frozenset({UNREACHABLE})}
     for came in (status(500), Failure(TRUNCATED, "cut short")):
@@ -357,15 +362,17 @@ def test_a_host_that_refuses_every_connection_is_given_up_after_the_outage(run):
 def test_another_host_goes_on_when_one_is_given_up(run):
     def script(request, _number):
         if request.endpoint.host.startswith("dead"):
-            return None
+            return 0.0, DOWN
         answered = sum(sent.request.endpoint.host.startswith("alive") for sent in began.transport.sent)
         return 5.0, ok() if answered > 9 else status(429)
 
-    began = run(script, chance=0.1)
+    began = run(script, chance=1.0)
     found = began([(Toy("dead"), id) for id in ids(4)] + [(Toy("alive"), f"a{id}") for id in ids(4)])
     assert {id: type(value) for id, value in found.items() if id.startswith("id")} == dict.fromkeys(ids(4), Unavailable)
     assert {value for id, value in found.items() if id.startswith("a")} == {b"value"}
-    assert began.transport.now > 30
+    assert began.transport.now > 35
+    dead = [sent.at for sent in began.transport.sent if sent.request.endpoint.host.startswith("dead")]
+    assert 15 < max(dead) < 30, "what was to be sent again later is given up as well"
 
 
 def test_a_429_is_an_answer_and_no_outage(run):
@@ -391,6 +398,12 @@ def test_after_a_429_one_request_at_a_time_until_one_succeeds_then_one_more_each
     began([(Toy(), id) for id in ids(12)], concurrency=4)
     at = [round(sent.at, 3) for sent in began.transport.sent]
     assert at == [0.0] * 4 + [0.1] + [0.2] * 2 + [0.3] * 4 + [0.4] * 4 + [0.5]
+
+
+def test_a_request_that_gets_no_answer_does_not_keep_the_gate_shut(run):
+    began = run([status(429), None, ok()], chance=0.0)
+    assert began([(Toy(seconds=10.0), id) for id in ids(3)], concurrency=1) == dict.fromkeys(ids(3), b"value")
+    assert began.transport.now == 10.0
 
 
 def test_a_wait_beyond_the_deadline_ends_at_once(run):
