@@ -268,7 +268,7 @@ def made(name: str, group: str, does: str, code: int = 0, *store: Act, **how: An
 
 def waits(name: str, group: str, does: str, *store: Act, **how: Any) -> Scenario:
     """A scenario in which the launcher waits until its deadline: 75, no child, not much later than that."""
-    settings: dict[str, Any] = {"timeout": "2s", "attempt": "700ms", "requests": (1, 12), "within": 12.0}
+    settings: dict[str, Any] = {"timeout": "2s", "attempt": "700ms", "requests": (1, 12), "within": 8.0}
     return made(name, group, does, 75, *store, **settings | how)
 
 
