@@ -7,6 +7,7 @@ import time
 
 from . import environ as environment
 from . import inject
+from .child import dumps
 from .child.command import find
 from .child.replace import replace
 from .errors import Failures, SecretsExecError, UsageError
@@ -61,7 +62,11 @@ def run(order: Order, command: Sequence[str], given: Mapping[bytes, bytes], log:
 
 
 def prepare(order: Order, given: Mapping[bytes, bytes], log: Log) -> Manifest:
-    """The manifest as it was ordered: read, merged, checked, and cut down to what was asked for."""
+    """The manifest as it was ordered: read, merged, checked, and cut down to what was asked for.
+
+    From here on values are read, so from here on there are no core dumps.
+    """
+    dumps.forbid()
     manifest = load(
         order.files,
         environment.decoded(given),
