@@ -9,6 +9,7 @@ import os
 
 from .. import providers
 from ..errors import Failures, ManifestError, SecretsExecError
+from ..files import working_folder
 from ..reference import is_reference
 from .document import Document, Node, read
 from .merge import merge
@@ -58,7 +59,7 @@ def load(
 def _found(*, required: bool) -> list[str]:
     found = [name for name in DEFAULT_FILES if os.path.lexists(name)][:1]
     if required and not found:
-        where = f"{os.getcwd()}: none of {', '.join(DEFAULT_FILES)}"
+        where = f"{working_folder()}: none of {', '.join(DEFAULT_FILES)}"
         problem = ManifestError("there is no manifest", where=where, hint="-f FILE or SECRETS_EXEC_MANIFEST names one")
         raise Failures([problem])
     return found
@@ -70,7 +71,7 @@ def _provider_names(document: Node) -> Collection[str]:
 
 
 def _document(place: str, variables: Mapping[str, str], known: Collection[str]) -> Node:
-    source = Document(place, os.getcwd(), lambda _path: None)
+    source = Document(place, working_folder(), lambda _path: None)
     tables: dict[str, dict[str, Node]] = {"secrets": {}, "env": {}}
     for name, value in variables.items():
         is_known = is_reference(value) and value.partition("://")[0] in known

@@ -218,7 +218,7 @@ class Reader(Fields):
             self.fault(node, "[cache] needs one key", "set key_file or key_env, not both")
         if key_env is not None and not is_name(key_env):
             self.fault(table["key_env"], "'key_env' is the name of a variable", "never the key itself")
-        if len({os.path.dirname(os.path.realpath(path)) for path in paths.values() if path}) < len(paths):
+        if len({_folder(path) for path in paths.values() if path}) < len(paths):
             self.fault(table["key_file"], "the key lies in the folder of the cache", "keep it elsewhere")
         if len(self.errors) > before:
             return None
@@ -390,6 +390,14 @@ class Reader(Fields):
     def _is_refused(self, name: str) -> bool:
         own = (provider.credential_names for provider in self._providers.values())
         return changes_how_programs_run(name) or name in providers.CREDENTIAL_NAMES.union(*own)
+
+
+def _folder(path: str) -> str:
+    """The folder that a file really lies in; as it is written where the working folder is gone."""
+    try:
+        return os.path.dirname(os.path.realpath(path))
+    except OSError:
+        return os.path.dirname(path)
 
 
 def _is_off(expand: Node) -> bool:
