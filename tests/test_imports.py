@@ -61,7 +61,19 @@ def _loaded(*words: str, **environ: str) -> Loaded:
 
 _START = {"child", "child.signals", "cli", "cli.app", "cli.commands", "cli.options", "cli.output"}
 _START |= {"duration", "environ", "errors", "log", "record"}
-_RUN = {"run", "inject", "child.command", "child.dumps", "child.replace", "expand", "files", "jsontext", "reference", "secret", "url"}
+_RUN = {
+    "run",
+    "inject",
+    "child.command",
+    "child.dumps",
+    "child.replace",
+    "expand",
+    "files",
+    "jsontext",
+    "reference",
+    "secret",
+    "url",
+}
 _RUN |= {"manifest", "manifest.document", "manifest.fields", "manifest.merge", "manifest.model"}
 _RUN |= {"manifest.reader", "providers", "providers.base", "fetch", "fetch.engine", "fetch.policy"}
 _RUN |= {"transports"}

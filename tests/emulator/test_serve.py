@@ -94,7 +94,7 @@ def test_the_last_line_is_there_before_the_end():
         assert process.wait() == 0
 
 
-def test_streams_that_were_closed_from_the_start_stop_nothing(tmp_path):
+def test_streams_that_were_closed_from_the_start_stop_nothing():
     port = unused_port()
     command = [*LAUNCHER, "emulator", "--seed", str(EXAMPLE), "--port", str(port)]
     with subprocess.Popen(["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *command]) as process:

@@ -1,6 +1,6 @@
 """What can go wrong between the launcher and a store, one record each, and what the launcher makes of it.
 
-`python -m tests.faults.scenarios` prints docs/scenarios.md.
+docs/scenarios.md is made from it (page.py).
 """
 
 from __future__ import annotations
