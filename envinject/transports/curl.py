@@ -45,8 +45,8 @@ _HTTP_2 = 3
 _CONNECTIONS = 4
 """Connections to one host beyond its stream limit, where it speaks HTTP/2."""
 
-_QUICK_EXIT = 322
-"""CURLOPT_QUICK_EXIT, which pycurl has no name for: do not wait for a name that is being resolved."""
+_QUICK_EXIT, _SINCE = 322, 0x075700
+"""CURLOPT_QUICK_EXIT, which pycurl has no name for: do not wait for a name that is being resolved (libcurl 7.87)."""
 
 _LEAD_SECONDS = 1.0
 """How long the first request to a host may go alone, to find out what the host speaks."""
@@ -288,7 +288,6 @@ class CurlTransport:
             curl.FOLLOWLOCATION: 0,
             curl.NETRC: curl.NETRC_IGNORED,
             curl.NOSIGNAL: 1,
-            _QUICK_EXIT: 1,
             curl.PROXY: proxy if proxy.rpartition("://")[0].lower() in _HTTP_PROXIES else _ANY_OTHER,
             curl.NOPROXY: exempt,
             curl.USERAGENT: f"secrets-exec/{__version__}",
@@ -307,6 +306,8 @@ class CurlTransport:
             curl.HEADERFUNCTION: exchange.header,
             curl.WRITEFUNCTION: exchange.write,
         }
+        if curl.version_info()[2] >= _SINCE:
+            options[_QUICK_EXIT] = 1
         if request.body:
             options[curl.POSTFIELDS] = request.body
         trusted = self._trusted_by(request.route)
