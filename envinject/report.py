@@ -42,8 +42,9 @@ def check(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: boo
 def plan(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: bool) -> dict[str, Any]:
     """The variables that would be set, in the manifest's order, with the lengths of their values when fetching.
 
-    Keys: `shape`, `variables`: a list of `name`, `provider`, `id`, `version`, `stage`, `key`, `expand`,
-    `required`, `where`, `inherited` (whether the environment has that name), `bytes` (when fetching).
+    Keys: `shape`, `profile` (None where none was chosen), `variables`: a list of `name`, `provider`, `id`, `version`,
+    `stage`, `key`, `expand`, `required`, `where`, `inherited` (whether the environment has that name), `bytes` (when
+    fetching).
     Raises: Failures, SecretsExecError.
     """
     started = time.monotonic()
@@ -51,9 +52,10 @@ def plan(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: bool
     if not fetching:
         rows = [_row(entry, given) for entry in manifest.entries]
         rows += [_literal_row(literal.name, literal.node.place, given) for literal in manifest.literals]
-        return {"shape": SHAPE, "variables": rows}
+        return {"shape": SHAPE, "profile": manifest.profile, "variables": rows}
     made = inject.injections(manifest, fetch(manifest, given, log, started, offline=order.offline))
-    return {"shape": SHAPE, "variables": [_fetched_row(injection, given) for injection in made]}
+    variables = [_fetched_row(injection, given) for injection in made]
+    return {"shape": SHAPE, "profile": manifest.profile, "variables": variables}
 
 
 def _failed(failures: Failures, log: Log) -> dict[str, Any]:

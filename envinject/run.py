@@ -34,6 +34,7 @@ class Order(Record):
     """
 
     files: Sequence[str] = ()
+    profile: str | None = None
     variables: Mapping[str, Mapping[str, str]] | None = None
     only: Sequence[str] = ()
     allowed_hosts: Sequence[str] = ()
@@ -70,6 +71,7 @@ def prepare(order: Order, given: Mapping[bytes, bytes], log: Log) -> Manifest:
     manifest = load(
         order.files,
         environment.decoded(given),
+        profile=order.profile,
         variables=order.variables,
         allowed_hosts=order.allowed_hosts,
         warn=lambda what, hint: log.warning(what, hint=hint),

@@ -58,7 +58,7 @@ MANIFEST = (
         "FILE",
         os.pathsep,
     ),
-    Option("profile", "Profile of the manifest (not supported yet).", "-P", metavar="NAME"),
+    Option("profile", "Profile of the manifest.", "-P", metavar="NAME"),
     Option("set", "One more variable from a reference.", takes=MANY, metavar="NAME=REF", separator="\n"),
     Option(
         "env-file",
@@ -115,7 +115,7 @@ EMULATOR = (
     *TELLING,
 )
 _DURATION = "a duration such as 500ms, 30s or 2m"
-_LATER = ("profile", "supervise", "grace", "watch", "on_change", "mask")
+_LATER = ("supervise", "grace", "watch", "on_change", "mask")
 
 
 def settle(options: Sequence[Option], given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ def load(
     files: Sequence[str],
     environ: Mapping[str, str],
     *,
+    profile: str | None = None,
     variables: Mapping[str, Mapping[str, str]] | None = None,
     allowed_hosts: Collection[str] = (),
     warn: Callable[[str, str], None],
@@ -39,8 +40,9 @@ def load(
     """Read the manifest files, or the one of the current folder when none is named; later wins.
 
     `variables` come from elsewhere, by where that is: a value that is a reference of a known provider is a
-    secret, any other a literal. `environ` is the launcher's. `warn(what, hint)` tells of what does not stop the
-    start. Raises: Failures, with every ManifestError there is.
+    secret, any other a literal. They go over the files and over the `profile` that was chosen. `environ` is the
+    launcher's. `warn(what, hint)` tells of what does not stop the start. Raises: Failures, with every
+    ManifestError there is.
     """
     documents: list[Node] = []
     errors: list[SecretsExecError] = []
@@ -51,9 +53,10 @@ def load(
             errors.append(error)
     if errors:
         raise Failures(errors)
-    known = {*providers.TYPES}.union(*(_provider_names(document) for document in documents))
-    documents += [_document(place, given, known) for place, given in (variables or {}).items()]
-    return Reader(environ, allowed_hosts, errors).manifest(merge(documents, errors))
+    known = {*providers.TYPES}.union(*(_provider_names(document, profile) for document in documents))
+    beside = [_document(place, given, known) for place, given in (variables or {}).items()]
+    tables = merge(documents, errors, profile=profile, beside=beside)
+    return Reader(environ, allowed_hosts, errors).manifest(tables, profile)
 
 
 def _found(*, required: bool) -> list[str]:
@@ -65,9 +68,15 @@ def _found(*, required: bool) -> list[str]:
     return found
 
 
-def _provider_names(document: Node) -> Collection[str]:
-    declared = document.value.get("providers")
-    return declared.value if declared and isinstance(declared.value, dict) else ()
+def _provider_names(document: Node, profile: str | None) -> Collection[str]:
+    """What a document, and any of its profiles where one is chosen, calls a provider."""
+    profiles = document.value.get("profiles") if profile is not None else None
+    of_profiles = profiles.value.values() if profiles and isinstance(profiles.value, dict) else ()
+    names: set[str] = set()
+    for node in (document, *of_profiles):
+        declared = node.value.get("providers") if isinstance(node.value, dict) else None
+        names.update(declared.value if declared and isinstance(declared.value, dict) else ())
+    return names
 
 
 def _document(place: str, variables: Mapping[str, str], known: Collection[str]) -> Node:

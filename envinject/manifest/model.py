@@ -59,7 +59,10 @@ class Literal(Record):
 
 
 class Options(Record):
-    """How a run behaves. Times in seconds. `inherit` is all, nothing, or globs of names."""
+    """How a run behaves. Times in seconds. `inherit` is all, nothing, or globs of names.
+
+    `export_profile` is the variable that tells the child which profile was chosen.
+    """
 
     timeout: float = TIMEOUT_SECONDS
     outage: float = OUTAGE_SECONDS
@@ -68,6 +71,7 @@ class Options(Record):
     inherit: bool | tuple[str, ...] = True
     keep_credentials: bool | tuple[str, ...] = False
     allow_names: tuple[str, ...] = ()
+    export_profile: str | None = None
 
 
 class Manifest(Record):
@@ -78,6 +82,7 @@ class Manifest(Record):
     literals: tuple[Literal, ...]
     options: Options
     cache: CacheSettings | None = None
+    profile: str | None = None
 
     @property
     def credential_names(self) -> frozenset[str]:

@@ -43,7 +43,7 @@ class Reader(Fields):
         self._declared: dict[str, Node] = {}
         self._known_types: Sequence[str] = ()
 
-    def manifest(self, tables: Mapping[str, Mapping[str, Node]]) -> Manifest:
+    def manifest(self, tables: Mapping[str, Mapping[str, Node]], profile: str | None = None) -> Manifest:
         """The model. Raises: Failures, everything that is wrong in the order of providers, options, secrets, env."""
         self._declared = dict(tables["providers"])
         for name, node in tables["providers"].items():
@@ -53,6 +53,10 @@ class Reader(Fields):
             self.fault(first_too_many, f"the manifest has {len(tables['secrets'])} secrets", f"at most {MOST}")
         entries = [self._entry(name, node, options) for name, node in tables["secrets"].items()]
         literals = [self._literal(name, node, options) for name, node in tables["env"].items()]
+        if options.export_profile and profile:
+            node = tables["options"]["export_profile"]
+            self._check_name(options.export_profile, node, options, injects=True)
+            literals.append(Literal(options.export_profile, Secret(profile.encode()), node))
         cache = self._cache(tables["cache"]) if tables["cache"] else None
         if self.errors:
             raise Failures(self.errors)
@@ -62,6 +66,7 @@ class Reader(Fields):
             tuple(literal for literal in literals if literal),
             options,
             cache,
+            profile,
         )
 
     # Providers
@@ -193,6 +198,7 @@ class Reader(Fields):
             "inherit": self._all_or_some,
             "keep_credentials": self._all_or_some,
             "allow_names": self.texts,
+            "export_profile": self.text,
         }
         found = {name: readers[name](node, name) for name in table if name in readers}
         return Options(**{name: value for name, value in found.items() if value is not None})
