@@ -47,7 +47,7 @@ def _senseless(done: Done) -> bool:
 
 EXAMPLES = {
     "manifest": Example("@ -- env", "literal.toml", lambda done: b"GREETING=hello" in done.stdout),
-    "profile": Example(_RUN, "prod", _refused),
+    "profile": Example(_RUN, "prod", lambda done: b"there is no profile 'prod'" in done.stderr),
     "set": Example(_RUN, "MORE=env://HOME", lambda done: b"MORE=/" in done.stdout),
     "env-file": Example(_RUN, "more.env", lambda done: b"MORE=from a file" in done.stdout),
     "only": Example(_RUN, "OTH*", lambda done: b"GREETING" not in done.stdout and b"OTHER=x" in done.stdout),
