@@ -18,12 +18,12 @@ from .record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
     from .inject import Injection
     from .log import Log
-    from .manifest import Manifest
+    from .manifest import Entry, Manifest
 
 
 class Order(Record):
@@ -53,7 +53,8 @@ def run(order: Order, command: Sequence[str], given: Mapping[bytes, bytes], log:
     inherited = environment.inherited(given, inherit=manifest.options.inherit, withheld=withheld)
     wanted = _without_kept(manifest, inherited)
     started = _started(order.splay, log)
-    made = inject.injections(wanted, fetch(wanted, given, log, started, offline=order.offline))
+    found = fetch(wanted, given, log, started, offline=order.offline)
+    made = inject.injections(wanted, found, for_templates(given, manifest))
     environ = inject.put(made, inherited, manifest.options.on_conflict)
     argv = [os.fsencode(word) for word in command]
     environment.check_size(path, argv, environ, environment.limits())
@@ -89,6 +90,11 @@ def withheld_names(manifest: Manifest) -> frozenset[str]:
     return manifest.credential_names - set(kept)
 
 
+def for_templates(given: Mapping[bytes, bytes], manifest: Manifest) -> Mapping[bytes, bytes]:
+    """What templates may take from the launcher's environment: all that is not withheld, inherited or not."""
+    return environment.inherited(given, inherit=True, withheld=withheld_names(manifest))
+
+
 def _before_fetching(
     order: Order, command: Sequence[str], given: Mapping[bytes, bytes], log: Log
 ) -> tuple[Manifest, bytes]:
@@ -120,15 +126,22 @@ def _started(splay: float, log: Log) -> float:
 
 
 def _only(manifest: Manifest, globs: Sequence[str]) -> Manifest:
-    entries = tuple(entry for entry in manifest.entries if _matches(entry.name, globs))
-    literals = tuple(literal for literal in manifest.literals if _matches(literal.name, globs))
-    if not entries and not literals:
+    """What matches, and what templates that match are made of: that is read, and not injected."""
+    templates = [one for one in manifest.templates if inject.is_wanted(one.name, globs)]
+    needed = {name for one in templates for name in one.names}
+    for one in reversed(manifest.templates):  # each stands behind those that it is made of
+        if one.name in needed and one not in templates:
+            templates.insert(0, one)
+            needed.update(one.names)
+    entries = tuple(one for one in manifest.entries if inject.is_wanted(one.name, globs) or _makes(one, needed))
+    literals = tuple(one for one in manifest.literals if inject.is_wanted(one.name, globs) or one.name in needed)
+    if not (entries or literals or templates):
         raise UsageError("--only matches nothing in the manifest", hint="see: secrets-exec plan")
-    return manifest.replace(entries=entries, literals=literals)
+    return manifest.replace(entries=entries, literals=literals, templates=tuple(templates), only=tuple(globs))
 
 
-def _matches(name: str, globs: Sequence[str]) -> bool:
-    return any(environment.matches(name, glob) for glob in globs)
+def _makes(entry: Entry, names: Collection[str]) -> bool:
+    return entry.name in names if entry.expansion is None else any(entry.expansion.may_make(name) for name in names)
 
 
 def _without_kept(manifest: Manifest, inherited: Mapping[bytes, bytes]) -> Manifest:

@@ -468,7 +468,6 @@ def test_what_is_not_supported_yet_is_said_in_the_readme() -> None:
 
 
 LATER = {
-    "template": '[env]\nA = { template = "x" }',
     'as = "file"': '[secrets]\nA = { provider = "env", id = "X", as = "file" }',
 }
 

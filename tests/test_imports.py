@@ -76,7 +76,7 @@ _RUN = {
 }
 _RUN |= {"manifest", "manifest.document", "manifest.fields", "manifest.merge", "manifest.model"}
 _RUN |= {"manifest.reader", "providers", "providers.base", "fetch", "fetch.engine", "fetch.policy"}
-_RUN |= {"transports"}
+_RUN |= {"template", "transports"}
 
 
 @pytest.mark.parametrize("word", ["--version", "--help"])
@@ -142,7 +142,7 @@ def test_reports_import_no_provider_that_is_not_named(manifest: Callable[..., Pa
 
 _FLOORS = [
     {"errors", "secret", "record"},
-    {"reference", "expand", "environ", "child", "log", "jsontext", "files", "url", "duration"},
+    {"reference", "expand", "template", "environ", "child", "log", "jsontext", "files", "url", "duration"},
     {"transports"},
     {"providers.base"},
     {"providers.dotenv", "providers.env", "providers.file", "providers.kakaocloud", "providers.ncloud"},

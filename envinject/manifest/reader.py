@@ -11,10 +11,11 @@ from ..expand import CASES, NESTED, Expansion
 from ..jsontext import pointer
 from ..reference import COORDINATES, LONGEST, SecretRef, is_provider_name
 from ..secret import Secret
+from ..template import parse
 from ..url import parse_endpoint
 from .document import Node
 from .fields import MOST, Fields, unknown
-from .model import Entry, Literal, Manifest, Options
+from .model import Composed, Entry, Literal, Manifest, Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,21 +53,28 @@ class Reader(Fields):
         for first_too_many in list(tables["secrets"].values())[MOST : MOST + 1]:
             self.fault(first_too_many, f"the manifest has {len(tables['secrets'])} secrets", f"at most {MOST}")
         entries = [self._entry(name, node, options) for name, node in tables["secrets"].items()]
-        literals = [self._literal(name, node, options) for name, node in tables["env"].items()]
+        made = [self._literal(name, node, options) for name, node in tables["env"].items()]
+        literals = [one for one in made if isinstance(one, Literal)]
         if options.export_profile and profile:
             node = tables["options"]["export_profile"]
             self._check_name(options.export_profile, node, options, injects=True)
             literals.append(Literal(options.export_profile, Secret(profile.encode()), node))
+        templates = self._ordered(
+            {one.name: one for one in made if isinstance(one, Composed)},
+            [entry for entry in entries if entry],
+            {*tables["secrets"], *tables["env"], *(literal.name for literal in literals)},
+        )
         cache = self._cache(tables["cache"]) if tables["cache"] else None
         if self.errors:
             raise Failures(self.errors)
         return Manifest(
             self._providers,
             tuple(entry for entry in entries if entry),
-            tuple(literal for literal in literals if literal),
+            tuple(literals),
             options,
             cache,
             profile,
+            templates,
         )
 
     # Providers
@@ -373,16 +381,60 @@ class Reader(Fields):
 
     # Literals
 
-    def _literal(self, name: str, node: Node, options: Options) -> Literal | None:
+    def _literal(self, name: str, node: Node, options: Options) -> Literal | Composed | None:
         self._check_name(name, node, options, injects=True)
         if isinstance(node.value, dict):
-            what = "'template' is not supported yet" if "template" in node.value else "a literal is a string"
-            self.fault(node, what, 'write NAME = "value"')
-            return None
+            return self._template(name, node)
         if not isinstance(node.value, str):
             self.fault(node, "a literal is a string", 'put it in quotes: NAME = "value"')
             return None
         return Literal(name, Secret(node.value.encode()), node)
+
+    # Templates
+
+    def _template(self, name: str, node: Node) -> Composed | None:
+        before = len(self.errors)
+        self.errors += unknown(node, ("template",), "env.", "a variable of [env]")
+        if "template" not in node.value:
+            self.fault(node, "a literal is a string, or a table with a template", 'write NAME = "value"')
+        text = self.text(node, "template") if "template" in node.value else None
+        if text is None or len(self.errors) > before:
+            return None
+        try:
+            return Composed(name, parse(text), node)
+        except ManifestError as error:
+            self.errors.append(error.at(node.value["template"].place))
+            return None
+
+    def _ordered(
+        self, templates: Mapping[str, Composed], entries: Sequence[Entry], known: Collection[str]
+    ) -> tuple[Composed, ...]:
+        """Each template behind those that it is made of; names that nobody knows and circles are told."""
+        expansions = [entry.expansion for entry in entries if entry.expansion]
+        for template in templates.values():
+            for name in template.names:
+                if name in known or name in self._environ or any(each.may_make(name) for each in expansions):
+                    continue
+                hint = f"{suggest(name, known)}a template is made of variables of the manifest, or inherited ones"
+                self.fault(template.node, f"the template needs {name}, which nobody sets", hint)
+        ordered: dict[str, Composed] = {}
+        for name in templates:
+            self._order(name, templates, ordered, ())
+        return tuple(ordered.values())
+
+    def _order(
+        self, name: str, templates: Mapping[str, Composed], ordered: dict[str, Composed], above: tuple[str, ...]
+    ) -> None:
+        if name in ordered or name not in templates:
+            return
+        if name in above:
+            circle = " needs ".join((*above[above.index(name) :], name))
+            self.fault(templates[name].node, f"templates in a circle: {circle}", "let one of them be a literal")
+            ordered[name] = templates[name]
+            return
+        for needed in templates[name].names:
+            self._order(needed, templates, ordered, (*above, name))
+        ordered.setdefault(name, templates[name])
 
     # Names
 

@@ -176,7 +176,6 @@ def test_an_unknown_key_is_an_error_with_the_near_one_and_all_that_there_are(tex
 
 
 LATER = {
-    "a template": ('env.A = { template = "${B}" }', "'template' is not supported yet", "env.A"),
     "a file": (
         'secrets.A = { provider = "env", id = "X", as = "file" }',
         'as = "file" is not supported yet',
