@@ -175,7 +175,7 @@ def test_a_circle_is_told_once_with_its_members(text, circle):
 @pytest.mark.parametrize(
     ("value", "what"),
     [
-        ("{}", "a literal is a string, or a table with a template"),
+        ("{}", "a literal is a string"),
         ("{ template = 1 }", "'template' must be text"),
         ('{ template = "$" }', "a '$' in a template begins no ${NAME}"),
     ],

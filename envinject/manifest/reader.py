@@ -393,12 +393,13 @@ class Reader(Fields):
     # Templates
 
     def _template(self, name: str, node: Node) -> Composed | None:
-        before = len(self.errors)
-        self.errors += unknown(node, ("template",), "env.", "a variable of [env]")
         if "template" not in node.value:
-            self.fault(node, "a literal is a string, or a table with a template", 'write NAME = "value"')
-        text = self.text(node, "template") if "template" in node.value else None
-        if text is None or len(self.errors) > before:
+            hint = 'write NAME = "value", or NAME = { template = "..." }'
+            self.fault(node, "a literal is a string", hint)
+            return None
+        self.errors += unknown(node, ("template",), "env.", "a variable of [env]")
+        text = self.text(node, "template")
+        if text is None:
             return None
         try:
             return Composed(name, parse(text), node)
