@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-_OF_THE_INTERPRETER = (signal.SIGPIPE, signal.SIGXFSZ)
+OF_THE_INTERPRETER = (signal.SIGPIPE, signal.SIGXFSZ)
 _STOPPING = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 
 _given: list[Iterable[int]] = []
@@ -45,7 +45,7 @@ def give_back() -> None:
     for number in _ENDING:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
-    for number in _OF_THE_INTERPRETER:
+    for number in OF_THE_INTERPRETER:
         signal.signal(number, signal.SIG_DFL)
     for number in _ENDING:
         if number in signal.sigpending() and number not in given:
@@ -55,7 +55,7 @@ def give_back() -> None:
 
 def take_back() -> None:
     """After an exec that failed: be the interpreter again, which does not die of a reader that has gone."""
-    for number in _OF_THE_INTERPRETER:
+    for number in OF_THE_INTERPRETER:
         signal.signal(number, signal.SIG_IGN)
     end_on_signals()
 

@@ -10,7 +10,7 @@ import sys
 
 from ..errors import SystemRefused, UsageError
 from ..record import Record
-from .signals import hold_all, release
+from .signals import OF_THE_INTERPRETER, hold_all, release
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -163,7 +163,10 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _stay(child: int, reading: int, how: Supervision, words: list[str], given: Mapping[bytes, bytes]) -> NoReturn:
-    """Become the supervisor: signals stay blocked, and what has come stays pending."""
+    """Become the supervisor: signals stay blocked, and what has come stays pending.
+
+    But for those that the interpreter ignores: when it starts, the system forgets them.
+    """
     try:
         if "shared=0" in words:
             _put_in_own_group(child)
@@ -173,6 +176,7 @@ def _stay(child: int, reading: int, how: Supervision, words: list[str], given: M
         _only(reading, *sockets)
         words += [f"child={child}", f"reading={reading}", f"notify={_list(sockets)}", f"grace={how.grace}"]
         words += [f"forward={how.forward}", f"packages={_folder_of_psutil()}"]
+        words += [f"early={_list(signal.sigpending() & set(OF_THE_INTERPRETER))}"]
         os.chdir("/")
         kept = {name: given[name] for name in _KEPT if name in given}
         os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", _PROGRAM, _FOLDER, *words], kept)

@@ -58,6 +58,7 @@ class Supervisor:
         self.grace = float(words["grace"])
         self.packages = words["packages"]
         self.earlier = _numbers(words["earlier"])
+        self.early = _numbers(words["early"])
         self.pid = os.getpid()
         self.shared = words["shared"] == "1"
         self.to_group = words["forward"] == "group" or not (self.shared or words["forward"])
@@ -119,6 +120,8 @@ class Supervisor:
         self.runs = True
         self.awaited = _ALL
         os.close(self.reading)
+        for number in self.early:
+            self.forward(number)
         for socket in self.notify:
             if os.waitid(os.P_PID, self.child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 _write(socket, b"READY=1")
@@ -162,6 +165,8 @@ class Supervisor:
         self.look()
         if not self.shared and (self.runs or self.stopped):
             self.pass_on(arrived)
+        elif not self.shared:
+            self.early.append(signal.SIGCONT)
         elif self.stopped:
             _send(os.kill, self.child, signal.SIGCONT)
 
