@@ -26,9 +26,11 @@ def main() -> "NoReturn":
     """Run the command line, and end: without waiting for a thread, whatever it is doing."""
     try:
         _begin_anew()
-        from .child.signals import end_on_signals
+        from .child.signals import end_on_signals, hold
 
         end_on_signals()
+        if _may_supervise(sys.argv[1:]):
+            hold()
         code = _code(sys.argv[1:])
     except KeyboardInterrupt:  # before our own handler was there
         code = 130
@@ -50,6 +52,12 @@ def _begin_anew() -> None:
             os.execve(sys.executable, words, given())
     except (OSError, ValueError):  # no folder to stand in, no room for more words, ...: then as we are
         return
+
+
+def _may_supervise(words: "Sequence[str]") -> bool:
+    """Whether a child may be ours to pass signals on to: known at once, since they may come at once."""
+    is_run = words[:1] == ["run"] or (words[:1] and words[0].startswith("-"))
+    return bool(is_run and ("--supervise" in words or os.environ.get("SECRETS_EXEC_SUPERVISE")))
 
 
 def _options() -> list[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
+    from .child.supervise import Supervision
     from .inject import Injection
     from .log import Log
     from .manifest import Entry, Manifest
@@ -43,11 +44,24 @@ class Order(Record):
     options: Mapping[str, Any] | None = None
 
 
-def run(order: Order, command: Sequence[str], given: Mapping[bytes, bytes], log: Log, *, dry: bool) -> None:
+def run(
+    order: Order,
+    command: Sequence[str],
+    given: Mapping[bytes, bytes],
+    log: Log,
+    *,
+    dry: bool = False,
+    supervision: Supervision | None = None,
+) -> None:
     """Become the command with its secrets; or, dry, tell what would be set. `given` is our own environment.
 
+    With a `supervision` a child of ours does so, and we become its supervisor.
     Raises: SecretsExecError, Failures; then nothing was started.
     """
+    if supervision is not None and not dry:
+        from .child.supervise import supervise  # only then: what replaces needs none of it
+
+        given = supervise(supervision, given)
     manifest, path = _before_fetching(order, command, given, log)
     withheld = withheld_names(manifest)
     inherited = environment.inherited(given, inherit=manifest.options.inherit, withheld=withheld)

@@ -29,10 +29,15 @@ PATIENCE = 30.0
 
 
 class Way(NamedTuple):
-    """A launcher's words up to the command, and what it needs in its environment."""
+    """A launcher's words up to the command, what it needs in its environment, and whether it stays as a parent."""
 
     words: list[str]
     environ: dict[str, str]
+    stays: bool = False
+
+    def exit_code(self, number: int) -> int:
+        """What `subprocess` says of a launcher whose child died of that signal."""
+        return 128 + number if self.stays else -number
 
 
 class Asked(NamedTuple):

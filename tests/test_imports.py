@@ -260,6 +260,7 @@ def test_other_peoples_packages_are_imported_in_one_place_each() -> None:
         "click": {"cli.app"},
         "cryptography": {"cache"},
         "dotenv": {"providers.dotenv"},
+        "psutil": {"child.descendants"},
         "pycurl": {"transports.libcurl"},
         "requests": {"transports.requests"},
         "trustme": {"emulator.server"},

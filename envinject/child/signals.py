@@ -9,10 +9,15 @@ from ..errors import SIGNALLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import FrameType
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-_OF_THE_INTERPRETER = (signal.SIGPIPE, signal.SIGXFSZ)
+OF_THE_INTERPRETER = (signal.SIGPIPE, signal.SIGXFSZ)
+_STOPPING = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+
+_given: list[Iterable[int]] = []
+"""The mask that we were started with, while signals are held."""
 
 
 def end_on_signals() -> None:
@@ -40,7 +45,7 @@ def give_back() -> None:
     for number in _ENDING:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
-    for number in _OF_THE_INTERPRETER:
+    for number in OF_THE_INTERPRETER:
         signal.signal(number, signal.SIG_DFL)
     for number in _ENDING:
         if number in signal.sigpending() and number not in given:
@@ -50,6 +55,29 @@ def give_back() -> None:
 
 def take_back() -> None:
     """After an exec that failed: be the interpreter again, which does not die of a reader that has gone."""
-    for number in _OF_THE_INTERPRETER:
+    for number in OF_THE_INTERPRETER:
         signal.signal(number, signal.SIG_IGN)
     end_on_signals()
+
+
+def hold() -> None:
+    """Keep pending what is meant for a child that does not run yet; what ends or stops us goes on doing so."""
+    _block(signal.valid_signals() - {*_ENDING, *_STOPPING})
+
+
+def hold_all() -> Iterable[int]:
+    """Keep every signal pending. Gives the mask that we were started with."""
+    _block(signal.valid_signals())
+    return _given[0]
+
+
+def _block(numbers: Iterable[int]) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    if not _given:
+        _given.append(before)
+
+
+def release() -> None:
+    """Hold nothing any more: the mask is again the one that we were started with."""
+    if _given:
+        signal.pthread_sigmask(signal.SIG_SETMASK, _given.pop())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import environ as environment
+from ..child.signals import release
 from ..errors import Failures, ManifestError, SystemRefused, UsageError
 from ..log import DEBUG, NORMAL, QUIET, Log
 from . import options
@@ -25,7 +26,10 @@ def run(values: Values, command: Sequence[str]) -> None:
     log = log_of(values)
     if not command and not values["dry_run"]:
         raise UsageError("there is no command to run", hint="write it after --: secrets-exec [OPTIONS] -- COMMAND")
-    become(_order(values), command, environment.given(), log, dry=values["dry_run"])
+    supervision = options.supervision(values)
+    if supervision is None or values["dry_run"]:
+        release()
+    become(_order(values), command, environment.given(), log, dry=values["dry_run"], supervision=supervision)
 
 
 def check(values: Values) -> int:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from ..child.supervise import Supervision
+
 FLAG, COUNT, TEXT, MANY = "flag", "count", "text", "many"
 _DEFAULTS = {FLAG: False, COUNT: 0, TEXT: None, MANY: ()}
 _NOT_GIVEN = (*_DEFAULTS.values(),)
@@ -93,8 +95,11 @@ RUN = (
     Option("preserve-env", "Inherit only the variables whose name matches.", takes=MANY, metavar="GLOB"),
     Option("dry-run", "Do everything but start the command; tell what would be set.", takes=FLAG),
     *TELLING,
-    Option("supervise", "Stay as the command's parent (not supported yet).", takes=FLAG),
-    Option("grace", "Time between TERM and KILL (not supported yet).", metavar="DURATION"),
+    Option("supervise", "Stay as the command's parent.", takes=FLAG),
+    Option("grace", "As its parent: the time between TERM and KILL (10s).", metavar="DURATION"),
+    Option("forward", "As its parent: pass signals on to the child alone, or to its group.", metavar="TO"),
+    Option("pdeathsig", "Have the system send the command this signal when its parent dies.", metavar="SIGNAL"),
+    Option("notify", "As its parent: tell systemd that it is ready when the command has started.", takes=FLAG),
     Option("watch", "Fetch again at this interval (not supported yet).", metavar="DURATION"),
     Option("on-change", "What a changed value does (not supported yet).", metavar="ACTION"),
     Option("mask", "Replace values in the command's output (not supported yet).", takes=FLAG),
@@ -115,7 +120,7 @@ EMULATOR = (
     *TELLING,
 )
 _DURATION = "a duration such as 500ms, 30s or 2m"
-_LATER = ("supervise", "grace", "watch", "on_change", "mask")
+_LATER = ("watch", "on_change", "mask")
 
 
 def settle(options: Sequence[Option], given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
@@ -162,6 +167,32 @@ def run_options(values: Mapping[str, Any]) -> dict[str, Any]:
     elif values.get("pristine"):
         options["inherit"] = False
     return options
+
+
+def supervision(values: Mapping[str, Any]) -> Supervision | None:
+    """How to be the command's parent; None where no option asks for that. Raises: UsageError."""
+    if not any(values[name] for name in ("supervise", "grace", "forward", "pdeathsig", "notify")):
+        return None
+    from ..child.supervise import CHILD, GRACE, GROUP, Supervision
+
+    to, number = values["forward"], _signal(values["pdeathsig"])
+    return Supervision(
+        grace=seconds(values, "grace") or GRACE,
+        forward=_checked("forward", to if to in (CHILD, GROUP) else None, "child or group") if to else "",
+        pdeathsig=_checked("pdeathsig", number, "a signal's name or number, such as TERM"),
+        notify=values["notify"],
+    )
+
+
+def _signal(text: str | None) -> int | None:
+    """The number of a signal written as `TERM`, `SIGTERM` or `15`; 0 for none, None when there is no such signal."""
+    if text is None:
+        return 0
+    import signal
+
+    by_name = {str(one.name).removeprefix("SIG"): int(one) for one in signal.Signals}
+    by_number = {str(int(one)): int(one) for one in signal.valid_signals()}
+    return {**by_name, **by_number}.get(text.upper().removeprefix("SIG"))
 
 
 def seconds(values: Mapping[str, Any], name: str) -> float:

@@ -28,16 +28,49 @@ def store() -> Iterator[Callable[[Answer], Store]]:
         yield lambda answer: stack.enter_context(Store(answer))
 
 
-@pytest.fixture(params=["literals", "started anew", *TRANSPORTS])
-def way(request: pytest.FixtureRequest, store: Callable[[Answer], Store], literal: Path, tmp_path: Path) -> Way:
-    """A launcher that has nothing to fetch, one that starts itself anew first, and one per transport."""
-    if request.param == "literals":
+_REPLACING = ["literals", "started anew", *TRANSPORTS]
+
+
+@pytest.fixture(params=[*_REPLACING, "supervised"])
+def way(request: pytest.FixtureRequest, make_way: Callable[[str], Way]) -> Way:
+    """A launcher that has nothing to fetch, one that starts itself anew first, one per transport, one that stays."""
+    return make_way(request.param)
+
+
+@pytest.fixture(params=_REPLACING)
+def replacing(request: pytest.FixtureRequest, make_way: Callable[[str], Way]) -> Way:
+    """The same without the one that stays."""
+    return make_way(request.param)
+
+
+@pytest.fixture(params=["replace", "supervise"])
+def mode(request: pytest.FixtureRequest, literal: Path) -> list[str]:
+    """The launcher's words up to the command, in both modes."""
+    return [*LAUNCHER, *["--supervise"] * (request.param == "supervise"), "-f", str(literal), "--"]
+
+
+@pytest.fixture
+def supervised(literal: Path) -> list[str]:
+    """The words, up to the command, of a launcher that stays."""
+    return [*LAUNCHER, "--supervise", "-f", str(literal), "--"]
+
+
+@pytest.fixture
+def make_way(store: Callable[[Answer], Store], literal: Path, tmp_path: Path) -> Callable[[str], Way]:
+    """Give the way of that name."""
+    return lambda name: _way(name, store, literal, tmp_path)
+
+
+def _way(name: str, store: Callable[[Answer], Store], literal: Path, tmp_path: Path) -> Way:
+    if name == "literals":
         return Way([*LAUNCHER, "-f", str(literal), "--"], {})
-    if request.param == "started anew":
+    if name == "supervised":
+        return Way([*LAUNCHER, "--supervise", "-f", str(literal), "--"], {}, stays=True)
+    if name == "started anew":
         return Way([*LAUNCHER, "-f", str(literal), "--"], {"PYTHONWARNINGS": "error"})
     cloud = tmp_path / "cloud.toml"
     cloud.write_text(store(lambda _: kakao_value('"hello"')).manifest('GREETING = "kakaocloud://1"'))
-    return Way([*LAUNCHER, "-f", str(cloud), "--"], {"KAKAOCLOUD_TOKEN": "t", "SECRETS_EXEC_TRANSPORT": request.param})
+    return Way([*LAUNCHER, "-f", str(cloud), "--"], {"KAKAOCLOUD_TOKEN": "t", "SECRETS_EXEC_TRANSPORT": name})
 
 
 @pytest.fixture

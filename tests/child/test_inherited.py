@@ -17,7 +17,7 @@ from launching import Way, eventually
 _FACTS = """
 grep -E '^(Umask|Uid|Gid|Groups|Sig(Blk|Ign|Cgt)|Cap|NoNewPrivs|Seccomp|Cpus_allowed|THP)' /proc/self/status
 cat /proc/self/limits /proc/self/oom_score_adj /proc/self/personality /proc/self/coredump_filter
-cut -d ' ' -f 5,6,7,18,19 /proc/self/stat
+cut -d ' ' -f 6,7,18,19 /proc/self/stat
 readlink /proc/self/cwd /proc/self/root
 """
 
@@ -57,23 +57,26 @@ def test_everything_that_a_process_inherits_is_as_in_a_direct_start(way: Way, pr
 def test_what_the_interpreter_ignores_kills_the_child_as_ever(way: Way, number: signal.Signals) -> None:
     command = ["/bin/sh", "-c", f"kill -{number.name.removeprefix('SIG')} $$; echo survived"]
     done = subprocess.run([*way.words, *command], env={**os.environ, **way.environ}, capture_output=True, timeout=60)
-    assert (done.returncode, done.stdout) == (-number, b"")
+    assert (done.returncode, done.stdout) == (way.exit_code(number), b"")
 
 
-def test_the_child_has_the_launchers_process_id(way: Way, start: Callable[..., subprocess.Popen[bytes]]) -> None:
-    process = start([*way.words, "/bin/sh", "-c", "echo $$ $PPID"], env={**os.environ, **way.environ})
+def test_the_child_has_the_launchers_process_id_and_group(
+    replacing: Way, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    command = ["/bin/sh", "-c", "echo $$ $PPID; cut -d ' ' -f 5 /proc/self/stat"]
+    process = start([*replacing.words, *command], env={**os.environ, **replacing.environ})
     out, err = process.communicate(timeout=60)
-    assert out.split() == [b"%d" % process.pid, b"%d" % os.getpid()]
+    assert out.split() == [b"%d" % number for number in (process.pid, os.getpid(), os.getpgrp())]
     assert err == b""
 
 
 def test_nothing_of_the_launcher_is_left_beside_the_child(
-    way: Way, start: Callable[..., subprocess.Popen[bytes]]
+    replacing: Way, start: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
     process = start(
-        [*way.words, "/bin/sh", "-c", "echo ready; read never; :"],
+        [*replacing.words, "/bin/sh", "-c", "echo ready; read never; :"],
         stdin=subprocess.PIPE,
-        env={**os.environ, **way.environ},
+        env={**os.environ, **replacing.environ},
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"

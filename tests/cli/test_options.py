@@ -33,6 +33,7 @@ class Example(NamedTuple):
 
 
 _RUN = "-f literal.toml @ -- env"
+_PARENT = "-f literal.toml @ -- grep PPid /proc/self/status"
 _CHECK = "check -f literal.toml @"
 _CLOUD = "check --fetch -f elsewhere.toml @ --allow-endpoint secrets.example.test"
 
@@ -43,6 +44,10 @@ def _refused(done: Done) -> bool:
 
 def _senseless(done: Done) -> bool:
     return done.returncode == 64 and b"does not take that" in done.stderr
+
+
+def _has_a_parent_of_ours(done: Done) -> bool:
+    return done.returncode == 0 and int(done.stdout.split()[1]) != os.getpid()
 
 
 EXAMPLES = {
@@ -63,8 +68,11 @@ EXAMPLES = {
     "pristine": Example(_RUN, "", lambda done: b"HOME=" not in done.stdout),
     "preserve-env": Example(_RUN, "PA*", lambda done: b"HOME=" not in done.stdout and b"PATH=" in done.stdout),
     "dry-run": Example(_RUN, "", lambda done: b"would set GREETING" in done.stderr and not done.stdout),
-    "supervise": Example(_RUN, "", _refused),
-    "grace": Example(_RUN, "10s", _refused),
+    "supervise": Example(_PARENT, "", _has_a_parent_of_ours),
+    "grace": Example(_PARENT, "10s", _has_a_parent_of_ours),
+    "forward": Example(_PARENT, "child", _has_a_parent_of_ours),
+    "pdeathsig": Example(_PARENT, "TERM", _has_a_parent_of_ours),
+    "notify": Example(_PARENT, "", _has_a_parent_of_ours),
     "watch": Example(_RUN, "10s", _refused),
     "on-change": Example(_RUN, "restart", _refused),
     "mask": Example(_RUN, "", _refused),

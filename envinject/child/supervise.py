@@ -1,0 +1,257 @@
+"""Supervise: fork before anything secret is read. The child goes on, the parent becomes the supervisor at once."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import sys
+
+from ..errors import SystemRefused, UsageError
+from ..record import Record
+from .signals import OF_THE_INTERPRETER, hold_all, release
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import NoReturn
+
+CHILD, GROUP = "child", "group"
+GRACE = 10.0
+
+_FOLDER = os.path.dirname(os.path.abspath(__file__))
+_PROGRAM = "import sys; sys.path.append(sys.argv[1]); import supervisor; supervisor.main(sys.argv[2:])"
+"""Imported, for its bytecode: compiling it at each start would cost time, and 0.7 MiB that stay."""
+
+_WITHOUT_STREAMS = 3
+_KEPT = (b"LD_LIBRARY_PATH",)
+"""What an interpreter may need to start at all. The parent inherits nothing else."""
+
+_F_SETSIG = 10  # linux/fcntl.h; the module has no name for it before Python 3.12
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+
+
+class Supervision(Record):
+    """How to be a parent. `forward` is CHILD, GROUP or "", which leaves it to the terminal; `pdeathsig` 0 is none."""
+
+    grace: float = GRACE
+    forward: str = ""
+    pdeathsig: int = 0
+    notify: bool = False
+
+
+def supervise(how: Supervision, given: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
+    """Return in a child of ours, with the environment that it begins with; the parent never returns.
+
+    No credential and no value stays with the parent: it begins anew as a small program with an empty environment.
+    Raises: UsageError, SystemRefused; then there is no child.
+    """
+    if sys.platform != "linux":
+        raise UsageError("--supervise needs Linux", hint="leave it out: the launcher then becomes the command")
+    parent = os.getpid()
+    given_mask = hold_all()
+    ignored = signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else the system would reap the child, and tell nobody
+    shared = _has_terminal()
+    words = [f"shared={int(shared)}", f"earlier={_list(_children(parent))}", f"given={_list(_not_ending(given_mask))}"]
+    reading, _ = _confirmation()
+    child = _fork()
+    if child:
+        _stay(child, reading, how, words, given)
+    if not shared:
+        os.setpgid(0, 0)
+    if ignored:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    os.close(reading)
+    if how.pdeathsig:
+        _die_with(parent, how.pdeathsig)
+    release()
+    return _environ(given, parent, notify=how.notify)
+
+
+def _has_terminal() -> bool:
+    """Whether there is a controlling terminal, also where no stream of ours is one (proc_pid_stat(5), tty_nr)."""
+    try:
+        with open("/proc/self/stat", "rb") as stat:
+            return stat.read().rpartition(b")")[2].split()[4] != b"0"
+    except OSError:
+        return os.path.exists("/dev/tty") and os.isatty(0)
+
+
+def _children(pid: int) -> list[int]:
+    """The children that we have already, of the program that became us: not ours to end."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as children:
+            return [int(child) for child in children.read().split()]
+    except OSError:  # none, as almost always
+        return []
+
+
+def _not_ending(mask: Iterable[int]) -> list[int]:
+    """The signals that do not end the start: they were given to us as ignored or blocked."""
+    ignored = (number for number in signal.valid_signals() if signal.getsignal(number) == signal.SIG_IGN)
+    return sorted({int(number) for number in (*mask, *ignored)})
+
+
+def _list(numbers: Iterable[int]) -> str:
+    return ",".join(str(int(number)) for number in numbers)
+
+
+def _confirmation() -> tuple[int, int]:
+    """A pipe whose writing end closes when the child's exec succeeds, which the parent learns as a SIGCHLD."""
+    try:
+        reading, writing = (_moved_up(end) for end in os.pipe())
+        fcntl.fcntl(reading, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(reading, _F_SETSIG, signal.SIGCHLD)
+        fcntl.fcntl(reading, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+    except OSError as error:
+        raise _refused(error) from None
+    return reading, writing
+
+
+def _moved_up(descriptor: int) -> int:
+    """The same descriptor above the standard streams, which may have been closed."""
+    if descriptor >= _WITHOUT_STREAMS:
+        return descriptor
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _WITHOUT_STREAMS)
+    os.close(descriptor)
+    return moved
+
+
+def _fork() -> int:
+    try:
+        return os.fork()
+    except OSError as error:
+        raise _refused(error) from None
+
+
+def _refused(error: OSError) -> SystemRefused:
+    return SystemRefused(f"the system has no process for the command: {os.strerror(error.errno or errno.EAGAIN)}")
+
+
+def _environ(given: Mapping[bytes, bytes], parent: int, *, notify: bool) -> Mapping[bytes, bytes]:
+    """The environment that is right for a child of the process that was started.
+
+    Sockets are handed to one process id (sd_listen_fds(3)): now the child's. A parent that tells that it is ready
+    does so alone.
+    """
+    environ = dict(given)
+    if environ.get(b"LISTEN_PID") == b"%d" % parent:
+        environ[b"LISTEN_PID"] = b"%d" % os.getpid()
+        environ.pop(b"LISTEN_PIDFDID", None)
+    if notify:
+        environ.pop(b"NOTIFY_SOCKET", None)
+    return environ
+
+
+def _die_with(parent: int, number: int) -> None:
+    """Have the system send us a signal when the parent dies, and look whether it already has."""
+    _prctl(_PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), number)
+
+
+def _prctl(option: int, value: int) -> None:
+    import ctypes  # cost milliseconds, and there is no other way; not in the process that stays
+
+    ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), 0, 0, 0)
+
+
+# The parent, until it is the supervisor.
+
+
+def _stay(child: int, reading: int, how: Supervision, words: list[str], given: Mapping[bytes, bytes]) -> NoReturn:
+    """Become the supervisor: signals stay blocked, and what has come stays pending.
+
+    But for those that the interpreter ignores: when it starts, the system forgets them.
+    """
+    try:
+        if "shared=0" in words:
+            _put_in_own_group(child)
+        if os.getpid() != 1:
+            _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        sockets = _notify_socket(given) if how.notify else []
+        _only(reading, *sockets)
+        words += [f"child={child}", f"reading={reading}", f"notify={_list(sockets)}", f"grace={how.grace}"]
+        words += [f"forward={how.forward}", f"packages={_folder_of_psutil()}"]
+        words += [f"early={_list(signal.sigpending() & set(OF_THE_INTERPRETER))}"]
+        os.chdir("/")
+        kept = {name: given[name] for name in _KEPT if name in given}
+        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", _PROGRAM, _FOLDER, *words], kept)
+    except (OSError, ValueError):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    raise SystemRefused("the supervisor cannot be started", where=_FOLDER, hint="leave --supervise out")
+
+
+def _put_in_own_group(child: int) -> None:
+    """The child does so too: whoever comes first, it is done before a signal is passed on."""
+    try:
+        os.setpgid(child, child)
+    except OSError:  # it has become the command, or has ended
+        return
+
+
+def _folder_of_psutil() -> str:
+    """Where psutil lies, for the program that looks for what is left, which has no site of its own."""
+    found = (folder for folder in sys.path if folder and os.path.isdir(os.path.join(folder, "psutil")))
+    return next(found, "")
+
+
+def _notify_socket(given: Mapping[bytes, bytes]) -> list[int]:
+    """A socket connected to the service manager, if there is one: what stays needs to write only (sd_notify(3))."""
+    import socket  # only where it is asked for
+
+    address = given.get(b"NOTIFY_SOCKET", b"")
+    if address[:1] not in (b"/", b"@"):
+        return []
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    try:
+        link.connect(b"\0" + address[1:] if address[:1] == b"@" else address)
+    except OSError:  # a manager that has gone is no reason not to start
+        return []
+    return [_moved_up(link.detach())]
+
+
+def _only(*kept: int) -> None:
+    """Let go of every descriptor but these; of standard error, once the program runs.
+
+    The child has the others. Held here as well, whoever reads from the child would wait for us.
+    """
+    for descriptor in _open_descriptors():
+        if descriptor >= _WITHOUT_STREAMS and descriptor not in kept:
+            _close(descriptor)
+    for descriptor in kept:
+        os.set_inheritable(descriptor, True)
+    _empty(0)
+    _empty(1)
+
+
+def _open_descriptors() -> Iterable[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:
+        return range(os.sysconf("SC_OPEN_MAX"))
+
+
+def _empty(stream: int) -> None:
+    """Have a standard stream at the null device, or nowhere."""
+    try:
+        null = os.open(os.devnull, os.O_RDWR)
+    except OSError:
+        _close(stream)
+        return
+    if null == stream:
+        os.set_inheritable(null, True)
+        return
+    os.dup2(null, stream)
+    os.close(null)
+
+
+def _close(descriptor: int) -> None:
+    try:
+        os.close(descriptor)
+    except OSError:  # it was not open
+        return
