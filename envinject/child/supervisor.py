@@ -176,9 +176,8 @@ class Supervisor:
         """See what has happened to our children. Signals merge: one may stand for many ends, and for an exec."""
         if not self.runs and self.is_confirmed():
             self.confirm()
-        had_stopped, had_ended = self.stopped, self.status is not None
-        self.reap()
-        if self.stopped and not had_stopped:
+        had_ended = self.status is not None
+        if self.reap() and self.stopped:
             self.stop()
         if self.status is None:
             return
@@ -187,14 +186,20 @@ class Supervisor:
         if not had_ended:
             self.end_rest()
 
-    def reap(self) -> None:
-        """Take up every end, and every stop of the child."""
+    def reap(self) -> bool:
+        """Take up every end, and what else happens to the child. Gives whether something did.
+
+        It may have gone on and stopped once more since we looked: that is told as a stop, and is a new one.
+        """
+        happened = False
         try:
             while (change := os.waitpid(-1, _CHANGES))[0]:
                 if change[0] == self.child:
                     self.follow(change[1])
+                    happened = True
         except ChildProcessError:
-            return
+            pass
+        return happened
 
     def follow(self, status: int) -> None:
         """The child has stopped, goes on, or has ended."""
