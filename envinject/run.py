@@ -73,8 +73,13 @@ def run(
     argv = [os.fsencode(word) for word in command]
     environment.check_size(path, argv, environ, environment.limits())
     _tell(made, log, dry=dry)
-    if not dry:
-        replace(path, argv, environ)
+    if dry:
+        return
+    if supervision is not None and supervision.mask:
+        from .child.supervise import mask_output
+
+        mask_output([(one.name, one.value.reveal()) for one in made if one.is_secret])
+    replace(path, argv, environ)
 
 
 def prepare(order: Order, given: Mapping[bytes, bytes], log: Log) -> Manifest:

@@ -14,7 +14,7 @@ from .signals import OF_THE_INTERPRETER, hold_all, release
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import NoReturn
 
 CHILD, GROUP = "child", "group"
@@ -33,12 +33,20 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 
 
 class Supervision(Record):
-    """How to be a parent. `forward` is CHILD, GROUP or "", which leaves it to the terminal; `pdeathsig` 0 is none."""
+    """How to be a parent. `forward` is CHILD, GROUP or "", which leaves it to the terminal; `pdeathsig` 0 is none.
+
+    `mask` is for who starts the command: the child puts a relay between its output and the world.
+    """
 
     grace: float = GRACE
     forward: str = ""
     pdeathsig: int = 0
     notify: bool = False
+    mask: bool = False
+
+
+_confirming: list[int] = []
+"""In the child: the writing end of the pipe that tells the parent of us, and closes when we become the command."""
 
 
 def supervise(how: Supervision, given: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
@@ -55,7 +63,9 @@ def supervise(how: Supervision, given: Mapping[bytes, bytes]) -> Mapping[bytes, 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else the system would reap the child, and tell nobody
     shared = _has_terminal()
     words = [f"shared={int(shared)}", f"earlier={_list(_children(parent))}", f"given={_list(_not_ending(given_mask))}"]
-    reading, _ = _confirmation()
+    reading, writing = _confirmation()
+    if how.mask:
+        _adopt_orphans()  # the relay is one, and may be the first
     child = _fork()
     if child:
         _stay(child, reading, how, words, given)
@@ -64,10 +74,24 @@ def supervise(how: Supervision, given: Mapping[bytes, bytes]) -> Mapping[bytes, 
     if ignored:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     os.close(reading)
+    _confirming.append(writing)
     if how.pdeathsig:
         _die_with(parent, how.pdeathsig)
     release()
     return _environ(given, parent, notify=how.notify)
+
+
+def mask_output(values: Sequence[tuple[str, bytes]]) -> None:
+    """In the child: show names instead of values from now on, by a relay that the supervisor waits for and spares.
+
+    Raises: SystemRefused.
+    """
+    from .relay import begin  # only where it is asked for
+
+    try:
+        os.write(_confirming[0], b"%d\n" % begin(values))
+    except OSError as error:
+        raise _refused(error) from None
 
 
 def _has_terminal() -> bool:
@@ -146,6 +170,11 @@ def _environ(given: Mapping[bytes, bytes], parent: int, *, notify: bool) -> Mapp
     return environ
 
 
+def _adopt_orphans() -> None:
+    if os.getpid() != 1:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
 def _die_with(parent: int, number: int) -> None:
     """Have the system send us a signal when the parent dies, and look whether it already has."""
     _prctl(_PR_SET_PDEATHSIG, number)
@@ -170,8 +199,8 @@ def _stay(child: int, reading: int, how: Supervision, words: list[str], given: M
     try:
         if "shared=0" in words:
             _put_in_own_group(child)
-        if os.getpid() != 1:
-            _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        if not how.mask:
+            _adopt_orphans()
         sockets = _notify_socket(given) if how.notify else []
         _only(reading, *sockets)
         words += [f"child={child}", f"reading={reading}", f"notify={_list(sockets)}", f"grace={how.grace}"]

@@ -58,6 +58,7 @@ class Supervisor:
         self.grace = float(words["grace"])
         self.packages = words["packages"]
         self.earlier = _numbers(words["earlier"])
+        self.relays: set[int] = set()
         self.early = _numbers(words["early"])
         self.pid = os.getpid()
         self.shared = words["shared"] == "1"
@@ -109,11 +110,16 @@ class Supervisor:
         os._exit(_SIGNALLED + arrived.si_signo)
 
     def is_confirmed(self) -> bool:
-        """Whether the child has become the command: then its end of the pipe is closed, as when it has died."""
+        """Whether the child has become the command: then its end of the pipe is closed, as when it has died.
+
+        Before that it may tell of a process that carries its output.
+        """
         try:
-            return os.read(self.reading, 1) == b""
+            while relay := os.read(self.reading, 64):
+                self.relays.add(int(relay))
         except BlockingIOError:
             return False
+        return True
 
     def confirm(self) -> None:
         """From now on signals are passed on."""
@@ -181,10 +187,13 @@ class Supervisor:
             self.stop()
         if self.status is None:
             return
-        if not self.has_rest():
+        if self.has_rest():
+            if not had_ended:
+                self.end_rest()
+        elif not self.relays:
             self.leave()
-        if not had_ended:
-            self.end_rest()
+        else:  # what the child has said is on its way, to a reader that may take its time
+            self.ends_at = None
 
     def reap(self) -> bool:
         """Take up every end, and what else happens to the child. Gives whether something did.
@@ -194,6 +203,7 @@ class Supervisor:
         happened = False
         try:
             while (change := os.waitpid(-1, _CHANGES))[0]:
+                self.relays.discard(change[0])
                 if change[0] == self.child:
                     self.follow(change[1])
                     happened = True
@@ -217,13 +227,14 @@ class Supervisor:
     def has_rest(self) -> bool:
         """Whether a process of the child's tree is left: they all become our children, so none is without one.
 
-        The program that became us may have had children before. They are not the child's.
+        The program that became us may have had children before. They are not the child's, nor is a relay.
         """
         try:
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return False
-        return not self.earlier or not _children(self.pid) <= set(self.earlier)
+        spared = {*self.earlier, *self.relays}
+        return not spared or not _children(self.pid) <= spared
 
     def end_rest(self) -> None:
         """Ask what is left to end, and give it the time that is left."""
@@ -233,13 +244,13 @@ class Supervisor:
 
     def signal_rest(self, number: int) -> None:
         """Signal all in the tree: everything where we are the first process, else the group, then who left it."""
-        if self.pid == 1:
+        if self.pid == 1 and not self.relays:
             _send(os.kill, -1, number)
             return
         if not self.shared:
             _send(os.killpg, self.child, number)
         spared = 0 if self.shared else self.child
-        words = [self.packages, str(self.pid), str(int(number)), str(spared), *map(str, self.earlier)]
+        words = [self.packages, str(self.pid), str(int(number)), str(spared), *map(str, (*self.earlier, *self.relays))]
         command = [sys.executable, "-I", *["-S"] * bool(self.packages), _DESCENDANTS, *words]
         try:
             os.posix_spawn(sys.executable, command, os.environ, setpgroup=0, setsigmask=())

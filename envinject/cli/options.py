@@ -102,7 +102,7 @@ RUN = (
     Option("notify", "As its parent: tell systemd that it is ready when the command has started.", takes=FLAG),
     Option("watch", "Fetch again at this interval (not supported yet).", metavar="DURATION"),
     Option("on-change", "What a changed value does (not supported yet).", metavar="ACTION"),
-    Option("mask", "Replace values in the command's output (not supported yet).", takes=FLAG),
+    Option("mask", "As its parent: show names instead of values in the command's output.", takes=FLAG),
 )
 READING = (
     *MANIFEST,
@@ -120,7 +120,7 @@ EMULATOR = (
     *TELLING,
 )
 _DURATION = "a duration such as 500ms, 30s or 2m"
-_LATER = ("watch", "on_change", "mask")
+_LATER = ("watch", "on_change")
 
 
 def settle(options: Sequence[Option], given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def run_options(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def supervision(values: Mapping[str, Any]) -> Supervision | None:
     """How to be the command's parent; None where no option asks for that. Raises: UsageError."""
-    if not any(values[name] for name in ("supervise", "grace", "forward", "pdeathsig", "notify")):
+    if not any(values[name] for name in ("supervise", "grace", "forward", "pdeathsig", "notify", "mask")):
         return None
     from ..child.supervise import CHILD, GRACE, GROUP, Supervision
 
@@ -181,6 +181,7 @@ def supervision(values: Mapping[str, Any]) -> Supervision | None:
         forward=_checked("forward", to if to in (CHILD, GROUP) else None, "child or group") if to else "",
         pdeathsig=_checked("pdeathsig", number, "a signal's name or number, such as TERM"),
         notify=values["notify"],
+        mask=values["mask"],
     )
 
 
