@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from launching import LAUNCHER, PATIENCE, eventually, works
+from launching import LAUNCHER, PATIENCE, eventually, memory_of, works
 
 VALUE = "hunter2-hunter2"
 PID_1 = ["unshare", "--pid", "--fork", "--mount-proc"]
@@ -83,24 +83,9 @@ def test_the_parent_that_stays_does_not_know_the_value(masked: Mask) -> None:
         assert process.stdout.readline() == b"ready\n"
         try:
             eventually(lambda: b"import supervisor" in Path(f"/proc/{process.pid}/cmdline").read_bytes(), "it stays")
-            assert VALUE.encode() not in _memory(process.pid)
+            assert VALUE.encode() not in memory_of(process.pid)
         finally:
             process.kill()
-
-
-def _memory(pid: int) -> bytes:
-    found = [Path(f"/proc/{pid}/environ").read_bytes()]
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            span, modes = line.split()[:2]
-            start, end = (int(part, 16) for part in span.split("-"))
-            if modes.startswith("rw"):
-                memory.seek(start)
-                try:
-                    found.append(memory.read(end - start))
-                except OSError:
-                    continue
-    return b"".join(found)
 
 
 def test_a_command_that_cannot_start_is_told_as_ever(masked: Mask, tmp_path: Path) -> None:

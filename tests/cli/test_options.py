@@ -75,7 +75,7 @@ EXAMPLES = {
     "notify": Example(_PARENT, "", _has_a_parent_of_ours),
     "watch": Example(_RUN, "10s", _refused),
     "on-change": Example(_RUN, "restart", _refused),
-    "mask": Example(_RUN, "", _refused),
+    "mask": Example("--set SECRET=env://HOME @ -- printenv SECRET", "", lambda done: done.stdout == b"[SECRET]\n"),
     "offline": Example(_CLOUD, "", lambda done: done.returncode == 64 and b"--offline needs a cache" in done.stderr),
     "fetch": Example("check -f nowhere.toml @", "", lambda done: done.returncode == 66),
     "json": Example("plan -f literal.toml @", "", lambda done: done.stdout.startswith(b"{")),
