@@ -75,11 +75,18 @@ def run(
     _tell(made, log, dry=dry)
     if dry:
         return
-    if supervision is not None and supervision.mask:
-        from .child.supervise import mask_output
-
-        mask_output([(one.name, one.value.reveal()) for one in made if one.is_secret])
+    if supervision is not None:
+        _tell_supervisor(supervision, made)
     replace(path, argv, environ)
+
+
+def _tell_supervisor(supervision: Supervision, made: Sequence[Injection]) -> None:
+    from .child.supervise import announce, mask_output
+
+    if supervision.watch:
+        announce([(one.name, one.value.reveal()) for one in made])
+    if supervision.mask:
+        mask_output([(one.name, one.value.reveal()) for one in made if one.is_secret])
 
 
 def prepare(order: Order, given: Mapping[bytes, bytes], log: Log) -> Manifest:
