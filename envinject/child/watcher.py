@@ -16,7 +16,7 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import NoReturn
 
     from .supervisor import Supervisor
 else:
@@ -28,6 +28,7 @@ _F_SETSIG = 10  # linux/fcntl.h; the module has no name for it before Python 3.1
 _LONGEST_BACKOFF = 6
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _GO = b"g"
+_SYSTEM = 71
 _JITTER = 0.1
 """Of the interval: many that watch one store spread."""
 
@@ -104,15 +105,26 @@ class Watcher(Supervisor):
         fcntl.fcntl(self.told, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
         for descriptor in (telling, going, self.seed):
             os.set_inheritable(descriptor, True)
-        words = [str(self.seed), f"{telling}:{going}:{self.digest}"]
-        group: dict[str, Any] = {} if self.shared else {"setpgroup": 0}
-        command = [sys.executable, "-I", "-S", "-c", _FETCHER, *words]
+        command = [sys.executable, "-I", "-S", "-c", _FETCHER, str(self.seed), f"{telling}:{going}:{self.digest}"]
         try:
-            self.fetcher = os.posix_spawn(sys.executable, command, os.environ, setsigmask=self.mask, **group)
+            self.fetcher = os.fork()
         except OSError:  # no room for a process: another time
             self.dismiss()
+        else:
+            if not self.fetcher:
+                self.become(command)
         os.close(telling)
         os.close(going)
+
+    def become(self, command: list[str]) -> NoReturn:
+        """In the fetcher: begin as the launcher did. The C library's own way to do so would ignore two signals."""
+        try:
+            if not self.shared:
+                os.setpgid(0, 0)
+            signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
+            os.execve(sys.executable, command, os.environ)
+        finally:
+            os._exit(_SYSTEM)
 
     def look(self) -> None:
         """What has become of the fetcher, then of the child."""

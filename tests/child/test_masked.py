@@ -16,7 +16,7 @@ import pytest
 from launching import LAUNCHER, PATIENCE, eventually, memory_of, works
 
 VALUE = "hunter2-hunter2"
-PID_1 = ["unshare", "--pid", "--fork", "--mount-proc"]
+PID_1 = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 Mask = Callable[..., list[str]]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="supervising needs Linux")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from launching import LAUNCHER, PATIENCE, Answer, Store, eventually, http, kakao_value, memory_of, works
 
-PID_1 = ["unshare", "--pid", "--fork", "--mount-proc"]
+PID_1 = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 SCRIPT = 'echo "$$ $VALUE" >>starts; trap "echo $VALUE >>ends; exit 9" TERM; while :; do sleep 0.02; done'
 TOKEN = "canary-token-93ad2e"
 
@@ -34,7 +34,20 @@ class Watched:
         self, *options: str, script: str = SCRIPT, interval: str = "50ms", prefix: tuple[str, ...] = ()
     ) -> subprocess.Popen[bytes]:
         Path("watched.toml").write_text(self.store.manifest('VALUE = "kakaocloud://1"'))
-        words = [*prefix, *LAUNCHER, "--watch", interval, "--timeout", "2s", *options, "-f", "watched.toml", "--"]
+        words = [
+            *prefix,
+            *LAUNCHER,
+            "--pdeathsig",
+            "KILL",
+            "--watch",
+            interval,
+            "--timeout",
+            "2s",
+            *options,
+            "-f",
+            "watched.toml",
+            "--",
+        ]
         environ = {**os.environ, "KAKAOCLOUD_TOKEN": TOKEN}
         self.process = self._start([*words, "/bin/sh", "-c", script], env=environ)
         eventually(lambda: self.starts, "the command has started")
@@ -97,11 +110,10 @@ def test_without_a_change_nothing_happens(watched: Watched) -> None:
 def test_a_fetch_that_fails_is_told_and_the_command_runs_on(watched: Watched) -> None:
     process = watched.begin("--timeout", "200ms")
     watched.fails = True
-    watched.settle()
+    assert process.stderr is not None
+    assert any(b"secrets-exec: error: " in line for line in process.stderr), "it is told"
     watched.value, watched.fails = "canary-two-77aa", False
     eventually(lambda: len(watched.starts) == 2, "the store is back, and so is the new value")
-    process.kill()
-    assert b"secrets-exec: error: " in process.communicate()[1]
 
 
 def test_a_signal_is_sent_for_each_change(watched: Watched) -> None:
