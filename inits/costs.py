@@ -10,7 +10,7 @@ import time
 import psutil
 
 from .candidates import Candidate
-from .processes import can_unshare, ended, running, within
+from .processes import can_unshare, ended, running, start_time, within
 
 _WATCHED, _QUIET = 2.0, 0.2
 _TIMES = 5
@@ -50,10 +50,19 @@ def _settle(wrapper: psutil.Process) -> None:
     within(_WATCHED, quiet)
 
 
+def start(candidate: Candidate) -> str:
+    """Milliseconds from the exec of the wrapper until the command runs, the median of five."""
+    return _milliseconds([start_time(candidate) for _ in range(_TIMES)])
+
+
+def _milliseconds(seconds: list[float]) -> str:
+    return f"{statistics.median(seconds) * 1000:.1f}"
+
+
 def time_to_end(candidate: Candidate) -> str:
     """As PID 1 with a child that ends on TERM: milliseconds from TERM to the end, the median of five."""
     can_unshare()
-    return f"{statistics.median(_to_end(candidate) for _ in range(_TIMES)) * 1000:.1f}"
+    return _milliseconds([_to_end(candidate) for _ in range(_TIMES)])
 
 
 def _to_end(candidate: Candidate) -> float:

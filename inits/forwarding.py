@@ -17,11 +17,12 @@ from .processes import (
     UNSHARE,
     Running,
     TooLong,
+    became,
     below,
     can_unshare,
     ended,
-    reports,
     running,
+    start_time,
     started,
     state,
     within,
@@ -33,7 +34,7 @@ _OWN_TRIALS = [*FAULTS, signal.SIGCHLD, signal.SIGTSTP, signal.SIGTTIN, signal.S
 FORWARDABLE = sorted(signal.valid_signals() - {*_NOT_TO_CATCH, *_OWN_TRIALS})
 _FENCE = signal.SIGUSR2
 _RUNS, _QUEUED = 100, 2000
-_SHORT = 0.5
+_SHORT, _COARSE = 0.5, 0.0002
 
 
 def every_signal(candidate: Candidate) -> str:
@@ -70,7 +71,7 @@ def _name(number: int) -> str:
 
 def early_term(candidate: Candidate, *, first: bool = False) -> str:
     """Send TERM at a random moment of the start; it is lost if the wrapper still runs long after."""
-    lasts = statistics.median(_start_time(candidate, first=first) for _ in range(5))
+    lasts = statistics.median(start_time(candidate, first=first) for _ in range(5))
     with ExitStack() as stack:
         runs = [_start_and_end(candidate, random.uniform(0, lasts), stack, first=first) for _ in range(_RUNS)]
         ends = time.monotonic() + PATIENCE
@@ -86,44 +87,24 @@ def early_term_first(candidate: Candidate) -> str:
     return early_term(candidate, first=True)
 
 
-def _start_time(candidate: Candidate, *, first: bool) -> float:
-    """Seconds from the exec of the wrapper until the command runs."""
-    with reports() as made:
-        command = (*candidate.words, "sh", "-c", 'echo ready >"$0"; exec sleep 60', made.path)
-        with started((*(UNSHARE if first else ()), *command)) as process:
-            if first:
-                _became(below(process.pid), candidate.words[0])
-            began = time.monotonic()
-            made.next()
-            return time.monotonic() - began
-
-
 def _start_and_end(candidate: Candidate, moment: float, stack: ExitStack, *, first: bool) -> subprocess.Popen[bytes]:
     command = (*(UNSHARE if first else ()), *candidate.words, "sleep", "60")
     process = stack.enter_context(started(command))
     target = process.pid
     if first:
         target = below(process.pid)
-        _became(target, candidate.words[0])
-    ends = time.monotonic() + moment
-    while time.monotonic() < ends:
-        pass  # the moment is the trial, and a sleep would be too coarse for it
+        became(target, candidate.words[0])
+    _pass(moment)
     os.kill(target, signal.SIGTERM)
     return process
 
 
-def _became(pid: int, program: str) -> None:
-    """Wait until a process has become a program."""
-    name = os.path.basename(program).encode()
-
-    def look() -> bool:
-        with open(f"/proc/{pid}/cmdline", "rb") as words:
-            return os.path.basename(words.read().split(b"\0")[0]) == name
-
-    ends = time.monotonic() + PATIENCE
-    while not look():
-        if time.monotonic() > ends:
-            raise TooLong
+def _pass(seconds: float) -> None:
+    """Let so much time pass: the moment is the trial. The end is not slept, since a sleep is coarse."""
+    ends = time.monotonic() + seconds
+    time.sleep(max(0.0, seconds - _COARSE))
+    while time.monotonic() < ends:
+        pass
 
 
 def _goes_on(process: subprocess.Popen[bytes], ends: float) -> bool:

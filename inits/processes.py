@@ -155,6 +155,32 @@ def below(pid: int) -> int:
     return within(PATIENCE, lambda: psutil.Process(pid).children())[0].pid
 
 
+def start_time(candidate: Candidate, *, first: bool = False) -> float:
+    """Seconds from the exec of the wrapper until the command runs."""
+    with reports() as made:
+        command = (*candidate.words, "sh", "-c", 'echo ready >"$0"; exec sleep 60', made.path)
+        with started((*(UNSHARE if first else ()), *command)) as process:
+            if first:
+                became(below(process.pid), candidate.words[0])
+            began = time.monotonic()
+            made.next()
+            return time.monotonic() - began
+
+
+def became(pid: int, program: str) -> None:
+    """Wait until a process has become a program."""
+    name = os.path.basename(program).encode()
+
+    def look() -> bool:
+        with open(f"/proc/{pid}/cmdline", "rb") as words:
+            return os.path.basename(words.read().split(b"\0")[0]) == name
+
+    ends = time.monotonic() + PATIENCE
+    while not look():
+        if time.monotonic() > ends:
+            raise TooLong
+
+
 def state(pid: int) -> str:
     """The state of a process in psutil's words; "gone" when there is none or it is a zombie."""
     try:

@@ -13,8 +13,8 @@ from .processes import NotPermitted, TooLong, end_all
 ROWS: dict[str, Callable[[Candidate], str]] = {
     "each signal reaches the child once": forwarding.every_signal,
     "TERM at the start, lost": forwarding.early_term,
-    "the same as PID 1": forwarding.early_term_first,
-    "2,000 real-time signals, delivered": forwarding.queued,
+    "TERM at the start as PID 1, lost": forwarding.early_term_first,
+    "2,000 real-time signals, how many come": forwarding.queued,
     "fault signals to the wrapper": forwarding.faults,
     "ignored signals (nohup)": inherited.ignored,
     "blocked signals": inherited.blocked,
@@ -29,12 +29,13 @@ ROWS: dict[str, Callable[[Candidate], str]] = {
     "init cmd | pager": terminals.pipeline,
     "/dev/tty for the child": terminals.tty,
     "a child that stops itself": terminals.stops_itself,
-    "1,000 orphans as PID 1, zombies": trees.orphans,
+    "1,000 orphans as PID 1, zombies left": trees.orphans,
     "left in the group, when the child ends": trees.left_in_group,
     "left in another session": trees.left_in_session,
-    "wrapper killed, with its option": trees.wrapper_killed,
+    "the wrapper killed, with its option": trees.wrapper_killed,
     "wake-ups at rest in 2 s": costs.wake_ups,
     "RSS / PSS at rest, KiB": costs.memory,
+    "start of the command, ms": costs.start,
     "TERM to the end as PID 1, ms": costs.time_to_end,
 }
 
