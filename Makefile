@@ -7,7 +7,7 @@ JOBS ?= auto
 PYTHONS ?= 3.11 3.12 3.13
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test test-quick test-faults test-pythons fuzz herd scenarios check format wheel clean
+.PHONY: help demo test test-quick test-faults test-pythons fuzz herd compare-init scenarios check format wheel clean
 
 help:  ## Tell what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,9 @@ fuzz: $(VENV)/.installed-dev  ## Try inputs made by chance, FUZZ_SECONDS (60) fo
 
 herd: $(VENV)/.installed  ## Start a herd of launchers against a rate limit, simulated and real (docs/herd.md)
 	@$(BIN)/python -m herd
+
+compare-init: $(VENV)/.installed  ## Compare tini, dumb-init, catatonit and --supervise (docs/supervise-compared.md)
+	@$(BIN)/python -m inits
 
 scenarios: $(VENV)/.installed-dev  ## Write docs/scenarios.md anew, from the tests
 	@$(BIN)/python -m tests.faults.page
