@@ -38,10 +38,6 @@ _CHECK = "check -f literal.toml @"
 _CLOUD = "check --fetch -f elsewhere.toml @ --allow-endpoint secrets.example.test"
 
 
-def _refused(done: Done) -> bool:
-    return done.returncode == 64 and b"is not supported yet" in done.stderr
-
-
 def _senseless(done: Done) -> bool:
     return done.returncode == 64 and b"does not take that" in done.stderr
 
@@ -73,8 +69,8 @@ EXAMPLES = {
     "forward": Example(_PARENT, "child", _has_a_parent_of_ours),
     "pdeathsig": Example(_PARENT, "TERM", _has_a_parent_of_ours),
     "notify": Example(_PARENT, "", _has_a_parent_of_ours),
-    "watch": Example(_RUN, "10s", _refused),
-    "on-change": Example(_RUN, "restart", _refused),
+    "watch": Example(_RUN, "soon", _senseless),
+    "on-change": Example("--watch 1h -f literal.toml @ -- env", "reload", _senseless),
     "mask": Example("--set SECRET=env://HOME @ -- printenv SECRET", "", lambda done: done.stdout == b"[SECRET]\n"),
     "offline": Example(_CLOUD, "", lambda done: done.returncode == 64 and b"--offline needs a cache" in done.stderr),
     "fetch": Example("check -f nowhere.toml @", "", lambda done: done.returncode == 66),
