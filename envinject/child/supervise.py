@@ -284,7 +284,7 @@ def _stay(child: int, reading: int, how: Supervision, said: list[str], given: Ma
             os.chdir("/")
         kept = {name: given[name] for name in _KEPT if name in given}
         os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", _PROGRAM, _FOLDER, *said], kept)
-    except (OSError, ValueError):
+    except (OSError, ValueError, ImportError):  # ImportError: a Python without ctypes
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     raise SystemRefused("the supervisor cannot be started", where=_FOLDER, hint="leave --supervise out")

@@ -182,6 +182,18 @@ def test_a_signal_early_in_the_start_does_too_and_leaves_no_traceback(
     _assert_ended(process, number)
 
 
+def test_what_is_meant_for_a_supervised_child_does_not_end_the_start(
+    waiting_import: tuple[list[str], Path], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRETS_EXEC_SUPERVISE", "1")
+    words, pipe = waiting_import
+    process = start(words)
+    pipe.read_bytes()  # returns when the import has been reached
+    process.send_signal(signal.SIGUSR1)
+    process.terminate()
+    _assert_ended(process, signal.SIGTERM)
+
+
 def test_control_c_on_the_terminal_during_the_fetch_does(
     silent: Store, manifest_of: Callable[[str], str], start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

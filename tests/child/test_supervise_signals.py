@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import subprocess
@@ -99,6 +100,14 @@ def test_of_ten_thousand_signals_in_a_row_none_is_lost(supervised: list[str], st
         process.send_signal(signal.SIGUSR1)
         assert process.stdout.readline() == b"%d\n" % signal.SIGUSR1  # type: ignore[union-attr]
     assert _told(process) == []
+
+
+def test_a_stop_and_going_on_are_followed(supervised: list[str], start: Start) -> None:
+    process = start([*supervised, "/bin/sh", "-c", "kill -STOP $$; exit 6"], start_new_session=True)
+    assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
+    process.send_signal(signal.SIGCONT)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 6
 
 
 def _prepared(ignored: set[int], blocked: set[int]) -> Callable[[], None]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from launching import PATIENCE, eventually
+from launching import LAUNCHER, PATIENCE, eventually
 from terminal import Terminal
 from test_supervise_signals import FORWARDABLE, WITNESS
 
@@ -32,10 +32,12 @@ def terminal() -> Iterator[Terminal]:
     opened.close()
 
 
-@pytest.fixture
-def witness(supervised: list[str], terminal: Terminal, start: Start) -> subprocess.Popen[bytes]:
-    """A supervised witness that leads the foreground of the terminal, ready."""
-    process = start([*supervised, *WITNESS], **terminal.how())
+@pytest.fixture(params=[1, 2], ids=["", "below another"])
+def witness(
+    request: pytest.FixtureRequest, supervised: list[str], terminal: Terminal, start: Start
+) -> subprocess.Popen[bytes]:
+    """A supervised witness in the foreground of the terminal, ready; its supervisor may have one too."""
+    process = start([*supervised * request.param, *WITNESS], **terminal.how())
     terminal.until(b"ready\r\n")
     return process
 
@@ -89,6 +91,16 @@ def test_what_the_child_sends_to_its_group_it_gets_once(
     process.send_signal(signal.SIGUSR2)
     assert terminal.until(b"\n") == b"12\r\n"
     assert process.wait(PATIENCE) == 0
+
+
+def test_passed_on_to_the_whole_group_it_reaches_the_child_once(
+    literal: Path, terminal: Terminal, start: Start
+) -> None:
+    process = start([*LAUNCHER, "--forward", "group", "-f", str(literal), "--", *WITNESS], **terminal.how())
+    terminal.until(b"ready\r\n")
+    process.send_signal(signal.SIGUSR1)
+    terminal.until(b"%d\r\n" % signal.SIGUSR1)
+    assert _told(process, terminal) == []
 
 
 def test_hanging_up_reaches_the_child_of_a_sessions_leader(
