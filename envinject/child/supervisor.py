@@ -139,7 +139,7 @@ class Supervisor:
             self.forward(number)
         for socket in self.notify:
             if os.waitid(os.P_PID, self.child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-                _write(socket, b"READY=1")
+                tell(socket, b"READY=1")
             os.close(socket)
 
     # Signals
@@ -212,13 +212,18 @@ class Supervisor:
         happened = False
         try:
             while (change := os.waitpid(-1, _CHANGES))[0]:
-                self.relays.discard(change[0])
+                if os.WIFEXITED(change[1]) or os.WIFSIGNALED(change[1]):
+                    self.forget(change[0])
                 if change[0] == self.child:
                     self.follow(change[1])
                     happened = True
         except ChildProcessError:
             pass
         return happened
+
+    def forget(self, pid: int) -> None:
+        """A process has ended: its number is nobody's now."""
+        self.relays.discard(pid)
 
     def follow(self, status: int) -> None:
         """The child has stopped, goes on, or has ended."""
@@ -307,10 +312,11 @@ def _send(how: object, target: int, number: int) -> None:
         return
 
 
-def _write(socket: int, message: bytes) -> None:
+def tell(descriptor: int, message: bytes) -> None:
+    """Write to who may have gone: that does not end the child."""
     try:
-        os.write(socket, message)
-    except OSError:  # a manager that has gone does not end the child
+        os.write(descriptor, message)
+    except OSError:
         return
 
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import NoReturn
 
-    from .supervisor import Supervisor
+    from .supervisor import Supervisor, tell
 else:
-    from supervisor import Supervisor  # as the program that imports us knows it
+    from supervisor import Supervisor, tell  # as the program that imports us knows it
 
 RESTART, EXIT = "restart", "exit"
 
@@ -133,13 +133,12 @@ class Watcher(Supervisor):
         super().look()
 
     def listen(self) -> None:
-        """A fetcher that finds nothing new, or fails, ends without a word: it has told its error itself."""
+        """What a fetcher says. One that finds nothing new, or fails, ends without a word: it tells its error itself."""
         try:
             said = os.read(self.told, 4096)
         except BlockingIOError:
             return
         if not said:
-            self.dismiss()
             return
         self.fresh = said.decode().strip().partition("=")[2]
         if self.status is None:
@@ -183,6 +182,13 @@ class Watcher(Supervisor):
             self.give_up()
         super().pass_on(arrived)
 
+    def forget(self, pid: int) -> None:
+        """A fetcher that has ended becomes no child, whatever it had said."""
+        super().forget(pid)
+        if pid == self.fetcher:
+            self.dismiss()
+            self.restarting = False
+
     def follow(self, status: int) -> None:
         """A child that ends by itself ends all of us."""
         super().follow(status)
@@ -193,9 +199,8 @@ class Watcher(Supervisor):
         """No other child, and no other look."""
         self.restarting = False
         if self.fetcher:
-            fetcher = self.fetcher
+            os.kill(self.fetcher, signal.SIGKILL)  # it is ours still: what has ended is forgotten
             self.dismiss()
-            os.kill(fetcher, signal.SIGKILL)
         self.due = None
 
     def spared(self) -> set[int]:
@@ -210,7 +215,7 @@ class Watcher(Supervisor):
         """End; or go on with the fetcher as the child."""
         if not self.restarting:
             super().leave()
-        os.write(self.go, _GO)
+        tell(self.go, _GO)  # one that dies at this very moment is the child that ended
         os.close(self.go)
         self.child, self.reading, self.digest = self.fetcher, self.told, self.fresh
         self.fetcher, self.told, self.go, self.fresh = 0, -1, -1, ""
