@@ -179,7 +179,8 @@ def _stay(child: int, reading: int, how: Supervision, words: list[str], given: M
         words += [f"early={_list(signal.sigpending() & set(OF_THE_INTERPRETER))}"]
         os.chdir("/")
         kept = {name: given[name] for name in _KEPT if name in given}
-        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", _PROGRAM, _FOLDER, *words], kept)
+        options = ["-I", "-S", *["-B"] * sys.dont_write_bytecode]
+        os.execve(sys.executable, [sys.executable, *options, "-c", _PROGRAM, _FOLDER, *words], kept)
     except (OSError, ValueError, ImportError):  # ImportError: a Python without ctypes
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
