@@ -283,7 +283,8 @@ def _stay(child: int, reading: int, how: Supervision, said: list[str], given: Ma
         if not how.watch:
             os.chdir("/")
         kept = {name: given[name] for name in _KEPT if name in given}
-        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", _PROGRAM, _FOLDER, *said], kept)
+        options = ["-I", "-S", *["-B"] * sys.dont_write_bytecode]
+        os.execve(sys.executable, [sys.executable, *options, "-c", _PROGRAM, _FOLDER, *said], kept)
     except (OSError, ValueError, ImportError):  # ImportError: a Python without ctypes
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

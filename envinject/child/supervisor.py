@@ -273,7 +273,7 @@ class Supervisor:
             _send(os.killpg, self.child, number)
         spared = 0 if self.shared else self.child
         words = [self.packages, str(self.pid), str(int(number)), str(spared), *map(str, self.spared())]
-        command = [sys.executable, "-I", *["-S"] * bool(self.packages), _DESCENDANTS, *words]
+        command = [sys.executable, "-I", "-B", *["-S"] * bool(self.packages), _DESCENDANTS, *words]
         try:
             os.posix_spawn(sys.executable, command, os.environ, setpgroup=0, setsigmask=())
         except OSError:  # no room for a process: the group was signalled, and the rest has its time

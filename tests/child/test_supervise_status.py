@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import signal
 import subprocess
@@ -11,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from launching import LAUNCHER, PATIENCE
+from launching import LAUNCHER, NOBODY, PATIENCE, launcher_for_nobody
 
 _HARMLESS = {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH}
 _STOPPING = {signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
@@ -91,10 +90,20 @@ def test_a_long_argument_list_arrives(mode: list[str]) -> None:
     assert _run(mode, "/bin/sh", "-c", "echo ${#1} ${#2}", "sh", word, word) == (0, b"100000 100000\n", b"")
 
 
-def test_a_system_without_processes_is_71(literal: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("the system refuses root no process")
-    words = [*LAUNCHER, "--supervise", "-f", str(literal), "--", "true"]
-    limit = (1, resource.getrlimit(resource.RLIMIT_NPROC)[1])
-    done = subprocess.run(words, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, limit), timeout=PATIENCE)
-    assert done.returncode == 71
+def test_a_system_without_processes_is_71(open_folder: Path) -> None:
+    launcher = launcher_for_nobody()
+    if launcher is None:
+        pytest.skip("needs root, and a Python that other users can run")
+    done = subprocess.run(
+        [*launcher, "--supervise", "-f", "m.toml", "--", "true"],
+        user=NOBODY,
+        group=NOBODY,
+        extra_groups=[],
+        cwd=open_folder,
+        env={"PATH": "/usr/bin:/bin"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (1, 1)),
+        capture_output=True,
+        timeout=PATIENCE,
+    )
+    assert (done.returncode, done.stdout) == (71, b"")
+    assert done.stderr.startswith(b"secrets-exec: error: the system has no process for the command")
