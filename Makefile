@@ -5,8 +5,9 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= auto
 PYTHONS ?= 3.11 3.12 3.13
+FUZZ_SECONDS ?= 60
 
-.PHONY: help demo herd test test-faults test-quick test-pythons check format wheel clean
+.PHONY: help demo test test-quick test-faults test-pythons fuzz herd compare-init scenarios check format wheel clean
 
 help:  ## Tell what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -20,11 +21,8 @@ test: $(VENV)/.installed-dev  ## Run every test; tells what was skipped, and why
 test-quick: $(VENV)/.installed-dev  ## Run the tests that take no time
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
 
-test-faults: $(VENV)/.installed-dev  ## Run the scenarios of the fault server: unfinished, so not yet a part of `test`
-	$(BIN)/python -m pytest -n $(JOBS) -o addopts="-ra" tests/faults
-
-herd: $(VENV)/.installed  ## Start a herd of launchers against a rate limit, simulated and real
-	@$(BIN)/python -m herd
+test-faults: $(VENV)/.installed-dev  ## Run the scenarios of the hostile servers alone (docs/scenarios.md)
+	$(BIN)/python -m pytest -n $(JOBS) tests/faults
 
 test-pythons:  ## Run every test on each Python that is supported and installed
 	@for version in $(PYTHONS); do \
@@ -32,6 +30,20 @@ test-pythons:  ## Run every test on each Python that is supported and installed
 	        $(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version || exit 1; \
 	    else echo "skipped: there is no Python $$version on this machine"; fi; \
 	done
+
+fuzz: $(VENV)/.installed-dev  ## Try inputs made by chance, FUZZ_SECONDS (60) for each target (fuzz/README.md)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=2.3' \
+	    || echo "atheris cannot be installed here"
+	@$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
+
+herd: $(VENV)/.installed  ## Start a herd of launchers against a rate limit, simulated and real (docs/herd.md)
+	@$(BIN)/python -m herd
+
+compare-init: $(VENV)/.installed  ## Compare tini, dumb-init, catatonit and --supervise (docs/supervise-compared.md)
+	@$(BIN)/python -m inits
+
+scenarios: $(VENV)/.installed-dev  ## Write docs/scenarios.md anew, from the tests
+	@$(BIN)/python -m tests.faults.page
 
 check: $(VENV)/.installed-dev  ## Lint, formatting and types: what CI runs before the tests
 	$(BIN)/ruff check

@@ -46,10 +46,10 @@ def _begin_anew() -> None:
     try:
         options = _options()
         if options:
-            from .environ import given
+            from .environ import given, words
 
-            words: list[str | bytes] = [sys.executable, *options, *_words()[1:]]
-            os.execve(sys.executable, words, given())
+            argv: list[str | bytes] = [sys.executable, *options, *words()[1:]]
+            os.execve(sys.executable, argv, given())
     except (OSError, ValueError):  # no folder to stand in, no room for more words, ...: then as we are
         return
 
@@ -77,15 +77,6 @@ def _is_found_without(settings: "Mapping[str, str]") -> bool:
     named = [os.path.abspath(folder) for folder in settings.get("PYTHONPATH", "").split(os.pathsep) if folder]
     bases = tuple(f"{settings[name]}/" for name in ("PYTHONHOME", "PYTHONUSERBASE") if name in settings)
     return home in sys.path and home not in named and not home.startswith(bases)
-
-
-def _words() -> list[bytes]:
-    """Our command line as the system has it, byte for byte."""
-    try:
-        with open("/proc/self/cmdline", "rb") as line:
-            return line.read().split(b"\0")[:-1]
-    except OSError:
-        return [os.fsencode(word) for word in sys.orig_argv]
 
 
 def _code(words: "Sequence[str]") -> int:

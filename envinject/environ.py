@@ -68,6 +68,15 @@ def matches(name: str, glob: str) -> bool:
     return fnmatch.fnmatchcase(name, glob)
 
 
+def words() -> list[bytes]:
+    """Our command line as the system has it, byte for byte."""
+    try:
+        with open("/proc/self/cmdline", "rb") as line:
+            return line.read().split(b"\0")[:-1]
+    except OSError:
+        return [os.fsencode(word) for word in sys.orig_argv]
+
+
 def given() -> dict[bytes, bytes]:
     """The environment that we were started with: without the LC_CTYPE that the interpreter adds (PEP 538)."""
     environ = dict(os.environb)

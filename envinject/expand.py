@@ -35,6 +35,10 @@ class Expansion(Record):
     rename: Mapping[str, str] | None = None
     nested: str = "json"
 
+    def may_make(self, name: str) -> bool:
+        """Whether a variable of that name may come out: that depends on the secret's keys."""
+        return name.startswith(self.prefix) or name in (self.rename or {}).values()
+
 
 class Variable(Record):
     """One variable of an expansion: its `name`, the `key` that it came from, its value.

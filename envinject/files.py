@@ -42,6 +42,14 @@ def _read(path: str, limit: int) -> bytes:
     return data
 
 
+def working_folder() -> str:
+    """The current folder; `.` where that is gone, and nothing can be found in it."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return "."
+
+
 def drain(descriptor: int, limit: int) -> bytes | None:
     """Everything that is left to read, waiting for it; None when that is more than `limit` bytes."""
     parts = []

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 
 from . import jsontext
-from .environ import KEEP, OVERRIDE, changes_how_programs_run
+from .environ import KEEP, OVERRIDE, changes_how_programs_run, matches
 from .errors import BadValue, Failures, NotFound, SecretsExecError, gathered, shown
 from .expand import expand
 from .manifest import Entry
 from .providers import CREDENTIAL_NAMES
 from .record import Record
 from .secret import Secret
+from .template import render
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from .manifest import Literal, Manifest
+    from .manifest import Composed, Literal, Manifest
     from .providers.base import Found
 
 
@@ -25,14 +26,15 @@ class Injection(Record):
     """One variable of the child: its name, its value, and what in the manifest it comes from.
 
     `key` is set for a variable that an expansion made; `is_chosen` tells whether the manifest's author, and not
-    whoever writes the secret, chose its name.
+    whoever writes the secret, chose its name; `is_secret` whether any of the value came from a store.
     """
 
     name: str
     value: Secret
-    source: Entry | Literal
+    source: Entry | Literal | Composed
     key: str | None = None
     is_chosen: bool = True
+    is_secret: bool = True
 
     @property
     def entry(self) -> Entry | None:
@@ -46,10 +48,11 @@ class Injection(Record):
         return f"{self.source.where}{key}"
 
 
-def injections(manifest: Manifest, found: Found) -> list[Injection]:
-    """Every variable that the manifest asks for, in its order: secrets, then literals.
+def injections(manifest: Manifest, found: Found, inherited: Mapping[bytes, bytes]) -> list[Injection]:
+    """Every variable that the manifest asks for, in its order: secrets, then literals, then templates.
 
-    Raises: Failures, with every problem in the manifest's order, each told of its variable.
+    A template may need what is `inherited`. Raises: Failures, with every problem in the manifest's order, each told
+    of its variable.
     """
     errors: list[SecretsExecError] = []
     made: list[Injection] = []
@@ -64,13 +67,56 @@ def injections(manifest: Manifest, found: Found) -> list[Injection]:
         else:
             errors += (problem for injection in of_entry for problem in refused.problems(injection))
             made += of_entry
-    literals = [Injection(literal.name, literal.value, literal) for literal in manifest.literals]
+    literals = [Injection(literal.name, literal.value, literal, is_secret=False) for literal in manifest.literals]
     errors += (problem for injection in literals for problem in refused.problems(injection))
     made += literals
     errors += _collisions(made)
+    if not errors and manifest.templates:
+        composed = _composed(manifest.templates, made, inherited, errors)
+        errors += (problem for injection in composed for problem in refused.problems(injection))
+        errors += _collisions((*made, *composed))
+        made += composed
     if errors:
         raise Failures(gathered(errors))
-    return made
+    return [one for one in made if is_wanted(one.source.name, manifest.only)]
+
+
+def _composed(
+    templates: Iterable[Composed],
+    made: Iterable[Injection],
+    inherited: Mapping[bytes, bytes],
+    errors: list[SecretsExecError],
+) -> list[Injection]:
+    """What the templates make of the variables before them."""
+    known = {injection.name: injection for injection in made}
+    composed = []
+    for template in templates:
+        values: dict[str, Secret] = {}
+        for name in template.names:
+            if name in known:
+                values[name] = known[name].value
+            elif (given := inherited.get(os.fsencode(name))) is not None:
+                values[name] = Secret(given)
+            else:
+                what = f"the template needs {name}, which is not set"
+                hint = "an optional secret was not found, or an expansion has no such key; give it a default"
+                errors.append(NotFound(what, where=template.where, hint=hint))
+        if len(values) < len(template.names):
+            continue
+        try:
+            value = render(template.pieces, values)
+        except BadValue as error:
+            errors.append(error.at(template.where))
+            continue
+        is_secret = any(name in known and known[name].is_secret for name in template.names)
+        known[template.name] = Injection(template.name, value, template, is_secret=is_secret)
+        composed.append(known[template.name])
+    return composed
+
+
+def is_wanted(name: str, only: Collection[str]) -> bool:
+    """Whether a name of the manifest is one of those that are injected; `only` are globs, or empty for all."""
+    return not only or any(matches(name, glob) for glob in only)
 
 
 def _of_entry(entry: Entry, outcome: Secret | SecretsExecError) -> list[Injection]:

@@ -9,7 +9,8 @@ from . import providers as registry
 from .errors import Failures, SecretsExecError
 from .fetch import fetch
 from .log import printable
-from .run import prepare
+from .manifest import Entry
+from .run import for_templates, prepare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .log import Log
-    from .manifest import Entry
+    from .manifest import Composed, Literal
     from .run import Order
 
 SHAPE = 1
@@ -42,18 +43,23 @@ def check(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: boo
 def plan(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: bool) -> dict[str, Any]:
     """The variables that would be set, in the manifest's order, with the lengths of their values when fetching.
 
-    Keys: `shape`, `variables`: a list of `name`, `provider`, `id`, `version`, `stage`, `key`, `expand`,
-    `required`, `where`, `inherited` (whether the environment has that name), `bytes` (when fetching).
+    Keys: `shape`, `profile` (None where none was chosen), `variables`: a list of `name`, `provider`, `id`, `version`,
+    `stage`, `key`, `expand`, `made_of` (the names in a template), `required`, `where`, `inherited` (whether the
+    environment has that name), `bytes` (when fetching).
     Raises: Failures, SecretsExecError.
     """
     started = time.monotonic()
     manifest = prepare(order, given, log)
     if not fetching:
-        rows = [_row(entry, given) for entry in manifest.entries]
-        rows += [_literal_row(literal.name, literal.node.place, given) for literal in manifest.literals]
-        return {"shape": SHAPE, "variables": rows}
-    made = inject.injections(manifest, fetch(manifest, given, log, started, offline=order.offline))
-    return {"shape": SHAPE, "variables": [_fetched_row(injection, given) for injection in made]}
+        rows = [(one.name, _row(one, given)) for one in manifest.entries]
+        rows += [(one.name, _own_row(one, given)) for one in manifest.literals]
+        rows += [(one.name, _own_row(one, given)) for one in manifest.templates]
+        variables = [row for name, row in rows if inject.is_wanted(name, manifest.only)]
+        return {"shape": SHAPE, "profile": manifest.profile, "variables": variables}
+    found = fetch(manifest, given, log, started, offline=order.offline)
+    made = inject.injections(manifest, found, for_templates(given, manifest))
+    variables = [_fetched_row(injection, given) for injection in made]
+    return {"shape": SHAPE, "profile": manifest.profile, "variables": variables}
 
 
 def _failed(failures: Failures, log: Log) -> dict[str, Any]:
@@ -80,27 +86,30 @@ def _row(entry: Entry, given: Mapping[bytes, bytes]) -> dict[str, Any]:
         "stage": shown.stage,
         "key": shown.key,
         "expand": entry.expansion is not None,
+        "made_of": [],
         "required": entry.required and entry.default is None,
         "where": entry.node.place,
         "inherited": entry.name.encode() in given,
     }
 
 
-def _literal_row(name: str, where: str, given: Mapping[bytes, bytes]) -> dict[str, Any]:
+def _own_row(source: Literal | Composed, given: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """A row of what stands in the manifest itself."""
     nothing = dict.fromkeys(("provider", "id", "version", "stage", "key"))
     return {
-        "name": name,
+        "name": source.name,
         **nothing,
         "expand": False,
+        "made_of": list(getattr(source, "names", ())),
         "required": True,
-        "where": where,
-        "inherited": name.encode() in given,
+        "where": source.node.place,
+        "inherited": source.name.encode() in given,
     }
 
 
 def _fetched_row(injection: inject.Injection, given: Mapping[bytes, bytes]) -> dict[str, Any]:
-    entry = injection.entry
-    row = _literal_row(injection.name, injection.where, given) if entry is None else _row(entry, given)
+    source = injection.source
+    row = _row(source, given) if isinstance(source, Entry) else _own_row(source, given)
     changed = {
         "name": injection.name,
         "key": injection.key or row["key"],
@@ -142,7 +151,7 @@ def told_plan(found: Mapping[str, Any]) -> str:
 def _told_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     revision = next((f"?{name}={row[name]}" for name in ("version", "stage") if row[name]), "")
     key = f"#{row['key']}" if row["key"] is not None else ""
-    source = f"{row['provider']}://{row['id']}{revision}{key}" if row["provider"] else "the manifest"
+    source = f"{row['provider']}://{row['id']}{revision}{key}" if row["provider"] else _own_source(row)
     return (
         row["name"],
         source,
@@ -150,6 +159,10 @@ def _told_row(row: Mapping[str, Any]) -> tuple[str, ...]:
         str(row.get("bytes", "")),
         row["where"].split(", ")[0],
     )
+
+
+def _own_source(row: Mapping[str, Any]) -> str:
+    return f"a template of {', '.join(row['made_of'])}" if row["made_of"] else "the manifest"
 
 
 def told_providers(found: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import time
 
 from . import environ as environment
 from . import inject
+from .child import dumps
 from .child.command import find
 from .child.replace import replace
 from .errors import Failures, SecretsExecError, UsageError
@@ -17,13 +18,13 @@ from .record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
     from .child.supervise import Supervision
     from .inject import Injection
     from .log import Log
-    from .manifest import Manifest
+    from .manifest import Entry, Manifest
 
 
 class Order(Record):
@@ -34,6 +35,7 @@ class Order(Record):
     """
 
     files: Sequence[str] = ()
+    profile: str | None = None
     variables: Mapping[str, Mapping[str, str]] | None = None
     only: Sequence[str] = ()
     allowed_hosts: Sequence[str] = ()
@@ -65,20 +67,38 @@ def run(
     inherited = environment.inherited(given, inherit=manifest.options.inherit, withheld=withheld)
     wanted = _without_kept(manifest, inherited)
     started = _started(order.splay, log)
-    made = inject.injections(wanted, fetch(wanted, given, log, started, offline=order.offline))
+    found = fetch(wanted, given, log, started, offline=order.offline)
+    made = inject.injections(wanted, found, for_templates(given, manifest))
     environ = inject.put(made, inherited, manifest.options.on_conflict)
     argv = [os.fsencode(word) for word in command]
     environment.check_size(path, argv, environ, environment.limits())
     _tell(made, log, dry=dry)
-    if not dry:
-        replace(path, argv, environ)
+    if dry:
+        return
+    if supervision is not None:
+        _tell_supervisor(supervision, made)
+    replace(path, argv, environ)
+
+
+def _tell_supervisor(supervision: Supervision, made: Sequence[Injection]) -> None:
+    from .child.supervise import announce, mask_output
+
+    if supervision.watch:
+        announce([(one.name, one.value.reveal()) for one in made])
+    if supervision.mask:
+        mask_output([(one.name, one.value.reveal()) for one in made if one.is_secret])
 
 
 def prepare(order: Order, given: Mapping[bytes, bytes], log: Log) -> Manifest:
-    """The manifest as it was ordered: read, merged, checked, and cut down to what was asked for."""
+    """The manifest as it was ordered: read, merged, checked, and cut down to what was asked for.
+
+    From here on values are read, so from here on there are no core dumps.
+    """
+    dumps.forbid()
     manifest = load(
         order.files,
         environment.decoded(given),
+        profile=order.profile,
         variables=order.variables,
         allowed_hosts=order.allowed_hosts,
         warn=lambda what, hint: log.warning(what, hint=hint),
@@ -94,6 +114,11 @@ def withheld_names(manifest: Manifest) -> frozenset[str]:
     if isinstance(kept, bool):
         return frozenset() if kept else manifest.credential_names
     return manifest.credential_names - set(kept)
+
+
+def for_templates(given: Mapping[bytes, bytes], manifest: Manifest) -> Mapping[bytes, bytes]:
+    """What templates may take from the launcher's environment: all that is not withheld, inherited or not."""
+    return environment.inherited(given, inherit=True, withheld=withheld_names(manifest))
 
 
 def _before_fetching(
@@ -127,15 +152,22 @@ def _started(splay: float, log: Log) -> float:
 
 
 def _only(manifest: Manifest, globs: Sequence[str]) -> Manifest:
-    entries = tuple(entry for entry in manifest.entries if _matches(entry.name, globs))
-    literals = tuple(literal for literal in manifest.literals if _matches(literal.name, globs))
-    if not entries and not literals:
+    """What matches, and what templates that match are made of: that is read, and not injected."""
+    templates = [one for one in manifest.templates if inject.is_wanted(one.name, globs)]
+    needed = {name for one in templates for name in one.names}
+    for one in reversed(manifest.templates):  # each stands behind those that it is made of
+        if one.name in needed and one not in templates:
+            templates.insert(0, one)
+            needed.update(one.names)
+    entries = tuple(one for one in manifest.entries if inject.is_wanted(one.name, globs) or _makes(one, needed))
+    literals = tuple(one for one in manifest.literals if inject.is_wanted(one.name, globs) or one.name in needed)
+    if not (entries or literals or templates):
         raise UsageError("--only matches nothing in the manifest", hint="see: secrets-exec plan")
-    return manifest.replace(entries=entries, literals=literals)
+    return manifest.replace(entries=entries, literals=literals, templates=tuple(templates), only=tuple(globs))
 
 
-def _matches(name: str, globs: Sequence[str]) -> bool:
-    return any(environment.matches(name, glob) for glob in globs)
+def _makes(entry: Entry, names: Collection[str]) -> bool:
+    return entry.name in names if entry.expansion is None else any(entry.expansion.may_make(name) for name in names)
 
 
 def _without_kept(manifest: Manifest, inherited: Mapping[bytes, bytes]) -> Manifest:

@@ -128,6 +128,18 @@ def eventually(holds: Callable[[], Any], what: str) -> Any:
     return found
 
 
+def memory_of(pid: int) -> bytes:
+    """All that a process has in its memory, its environment and its argument list among it."""
+    found = b""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            first, last = (int(end, 16) for end in line.split()[0].split("-"))
+            if " r" in line and "[v" not in line:
+                memory.seek(first)
+                found += memory.read(last - first)
+    return found
+
+
 def bootstrap(python: str) -> list[str]:
     """The launcher of this source tree under another interpreter, without PYTHONPATH."""
     code = f"import sys; sys.path[:0] = {PACKAGES}; from envinject.__main__ import main; main()"

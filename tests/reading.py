@@ -59,7 +59,7 @@ def made(text: str, name: str = "secrets.toml", *, environ: Mapping[str, str] | 
     """The variables that a manifest's text makes, its local secrets read."""
     manifest = read(text, name, environ=environ)
     given = {key.encode(): value.encode() for key, value in (environ or {}).items()}
-    return injections(manifest, fetch(manifest, given, Log(), time.monotonic()))
+    return injections(manifest, fetch(manifest, given, Log(), time.monotonic()), given)
 
 
 def values(text: str, name: str = "secrets.toml", *, environ: Mapping[str, str] | None = None) -> dict[str, bytes]:

@@ -230,6 +230,17 @@ def _scenes(emulator: Emulator) -> dict[str, Scene]:
             ),
             {},
         ),
+        "template": Scene(
+            '[secrets]\nFROM_OTHERS = "env://FROM"\n[env]\nA = { template = "${FROM_OTHERS}" }\n'
+            'B = { template = "${A}" }\nC_PASSWORD = { template = "${B}" }\n',
+            {"FROM": _VALUE},
+            ["--only", "[ABC]*"],
+        ),
+        "profile": Scene(
+            "[profiles.p.secrets]\n" + "".join(f'{name} = "env://FROM"\n' for name in ("A", "B", "C_PASSWORD")),
+            {"FROM": _VALUE},
+            ["-P", "p"],
+        ),
     }
 
 
@@ -247,6 +258,8 @@ _PROVIDERS = [
     "literal",
     "env file",
     "default",
+    "template",
+    "profile",
 ]
 
 

@@ -461,16 +461,13 @@ def test_every_dependency_has_its_reason() -> None:
 
 
 def test_what_is_not_supported_yet_is_said_in_the_readme() -> None:
-    later = {f"--{option.name}" for option in options.RUN if "not supported yet" in option.help} - {"--profile"}
+    later = {f"--{option.name}" for option in options.RUN if "not supported yet" in option.help}
     status = section("README.md", "Status")
 
     assert later <= set(codes(status))
-    assert "profiles" in status
 
 
 LATER = {
-    "profiles": "[profiles.prod]",
-    "template": '[env]\nA = { template = "x" }',
     'as = "file"': '[secrets]\nA = { provider = "env", id = "X", as = "file" }',
 }
 

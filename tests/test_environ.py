@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -323,3 +324,22 @@ def test_an_environment_just_within_the_limit_starts(launch, manifest, tmp_path)
     (tmp_path / "big").write_bytes(b"x" * (32 * os.sysconf("SC_PAGE_SIZE") - len("BIG=") - 1))
     done = launch("-f", manifest('[secrets]\nBIG = "file://big"\n'), "--", "env", "-0")
     assert len(environment_of(done)[b"BIG"]) == 131_067
+
+
+@pytest.mark.parametrize(("size", "code"), [(30_000, 0), (120_000, 65)], ids=["small", "too large"])
+def test_beside_1_9_mebibytes_of_inherited_environment_a_secret_has_what_is_left(
+    launch, manifest, tmp_path, size, code
+):
+    stack = (8 << 20, resource.getrlimit(resource.RLIMIT_STACK)[1])
+    given = {f"INHERITED_{n}": "x" * 100_000 for n in range(20)}
+    (tmp_path / "big").write_bytes(b"s" * size)
+    done = launch(
+        *("-f", manifest('[secrets]\nBIG = "file://big"\n'), "--", "printenv", "BIG"),
+        environ=given,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_STACK, stack),
+    )
+    assert done.returncode == code, done.stderr
+    if code:
+        assert b"BIG: 120005 bytes, INHERITED_" in done.stderr
+    else:
+        assert len(done.stdout) == size + 1

@@ -61,10 +61,22 @@ def _loaded(*words: str, **environ: str) -> Loaded:
 
 _START = {"child", "child.signals", "cli", "cli.app", "cli.commands", "cli.options", "cli.output"}
 _START |= {"duration", "environ", "errors", "log", "record"}
-_RUN = {"run", "inject", "child.command", "child.replace", "expand", "files", "jsontext", "reference", "secret", "url"}
+_RUN = {
+    "run",
+    "inject",
+    "child.command",
+    "child.dumps",
+    "child.replace",
+    "expand",
+    "files",
+    "jsontext",
+    "reference",
+    "secret",
+    "url",
+}
 _RUN |= {"manifest", "manifest.document", "manifest.fields", "manifest.merge", "manifest.model"}
 _RUN |= {"manifest.reader", "providers", "providers.base", "fetch", "fetch.engine", "fetch.policy"}
-_RUN |= {"transports"}
+_RUN |= {"template", "transports"}
 
 
 @pytest.mark.parametrize("word", ["--version", "--help"])
@@ -136,7 +148,7 @@ def test_reports_import_no_provider_that_is_not_named(manifest: Callable[..., Pa
 
 _FLOORS = [
     {"errors", "secret", "record"},
-    {"reference", "expand", "environ", "child", "log", "jsontext", "files", "url", "duration"},
+    {"reference", "expand", "template", "environ", "child", "log", "jsontext", "files", "url", "duration"},
     {"transports"},
     {"providers.base"},
     {"providers.dotenv", "providers.env", "providers.file", "providers.kakaocloud", "providers.ncloud"},
@@ -257,6 +269,7 @@ def test_other_peoples_packages_are_imported_in_one_place_each() -> None:
         "psutil": {"child.descendants"},
         "pycurl": {"transports.libcurl"},
         "requests": {"transports.requests"},
+        "supervisor": {"child.watcher"},  # ours: what stays is a program that knows no package
         "trustme": {"emulator.server"},
         "urllib3": {"transports.requests"},
         "yaml": {"manifest.yamltext"},

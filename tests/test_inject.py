@@ -237,7 +237,7 @@ def test_nor_is_a_denial_or_an_outage_covered(error):
     manifest = read('[secrets]\nA = { provider = "env", id = "X", required = false, default = "d" }')
     found = {entry.target: error for entry in manifest.entries}
     with pytest.raises(Failures) as caught:
-        injections(manifest, found)
+        injections(manifest, found, {})
     (told_error,) = caught.value.errors
     assert (type(told_error), told_error.what) == (type(error), error.what)
     assert told_error.where == "A, secrets.toml:2, env://X"
@@ -403,7 +403,7 @@ def test_whatever_was_found_gives_variables_or_our_errors_and_never_both(entries
     if isinstance(manifest, Failures):  # expand with a default
         return
     found = {entry.target: entries[entry.name][1] for entry in manifest.entries}
-    result = outcome(lambda: injections(manifest, found), Failures)
+    result = outcome(lambda: injections(manifest, found, {}), Failures)
     if isinstance(result, Failures):
         assert all(error.where.split(",")[0] in entries for error in result.errors)
         return
@@ -567,7 +567,7 @@ from envinject.inject import injections
 from envinject.log import Log
 from envinject.manifest import load
 manifest = load(sys.argv[1:], {"X": "1"}, warn=print)
-made = injections(manifest, fetch(manifest, {b"X": b"1"}, Log(), time.monotonic()))
+made = injections(manifest, fetch(manifest, {b"X": b"1"}, Log(), time.monotonic()), {})
 print("envinject.manifest.lines" in sys.modules, made[0].where, "envinject.manifest.lines" in sys.modules)
 """
 

@@ -133,7 +133,7 @@ def test_plan_with_fetch_tells_every_variable_and_its_length(launch: Launch, pat
 def test_plan_in_json_has_a_row_of_this_shape_for_each_variable(launch: Launch, path: Path) -> None:
     done = launch("plan", "-f", path, "--json", environ={"ONE": "inherited"})
     found = _json(done)
-    assert (done.returncode, set(found), found["shape"]) == (0, {"shape", "variables"}, 1)
+    assert (done.returncode, set(found), found["shape"]) == (0, {"shape", "profile", "variables"}, 1)
     assert found["variables"][0] == {
         "name": "ONE",
         "provider": "kakaocloud",
@@ -142,6 +142,7 @@ def test_plan_in_json_has_a_row_of_this_shape_for_each_variable(launch: Launch, 
         "stage": None,
         "key": "key",
         "expand": False,
+        "made_of": [],
         "required": True,
         "where": f"{path}:8, secrets.ONE",
         "inherited": True,

@@ -6,6 +6,7 @@ import errno
 import os
 
 from ..errors import BadValue, CommandNotFound, CommandUnusable, SecretsExecError, SystemRefused
+from . import dumps
 from .signals import give_back, take_back
 
 TYPE_CHECKING = False
@@ -26,12 +27,14 @@ def replace(path: bytes, argv: Sequence[bytes], environ: Mapping[bytes, bytes]) 
     Raises: CommandUnusable, CommandNotFound, BadValue (too large), SystemRefused.
     """
     environ = {name: value for name, value in environ.items() if name}
+    dumps.give_back()
     give_back()
     number = _execute(path, argv, environ)
     if number == errno.ENOEXEC and _reads_as_script(path):
         # What execvp, env and every shell do with an executable text file (POSIX, exec family).
         number = _execute(_SHELL, [_SHELL, path, *argv[1:]], environ)
     take_back()
+    dumps.forbid()
     raise _told(number, path)
 
 

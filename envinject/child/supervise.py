@@ -8,21 +8,26 @@ import os
 import signal
 import sys
 
+from ..environ import words
 from ..errors import SystemRefused, UsageError
 from ..record import Record
 from .signals import OF_THE_INTERPRETER, hold_all, release
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import NoReturn
 
 CHILD, GROUP = "child", "group"
+RESTART, EXIT = "restart", "exit"
 GRACE = 10.0
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 _PROGRAM = "import sys; sys.path.append(sys.argv[1]); import supervisor; supervisor.main(sys.argv[2:])"
 """Imported, for its bytecode: compiling it at each start would cost time, and 0.7 MiB that stay."""
+
+_WATCHED = b"SECRETS_EXEC_WATCHED"
+"""What ties a fetcher to its supervisor: two descriptors, the digest of the values that are in use, and its key."""
 
 _WITHOUT_STREAMS = 3
 _KEPT = (b"LD_LIBRARY_PATH",)
@@ -33,12 +38,35 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 
 
 class Supervision(Record):
-    """How to be a parent. `forward` is CHILD, GROUP or "", which leaves it to the terminal; `pdeathsig` 0 is none."""
+    """How to be a parent. `forward` is CHILD, GROUP or "", which leaves it to the terminal; `pdeathsig` 0 is none.
+
+    `mask` is for who starts the command: the child puts a relay between its output and the world. `watch` is how often
+    to fetch again, in seconds, 0 for never; `on_change` is RESTART, EXIT, or a signal's number.
+    """
 
     grace: float = GRACE
     forward: str = ""
     pdeathsig: int = 0
     notify: bool = False
+    mask: bool = False
+    watch: float = 0.0
+    on_change: str = RESTART
+
+
+class _Ties(Record):
+    """In the child: what ties it to its supervisor.
+
+    `confirming` is the writing end of the pipe that tells of us, and closes when we become the command. `key` is that
+    of the digest. A fetcher has `going`, by which it is told to go on, and the digest that is `known`.
+    """
+
+    confirming: int
+    key: bytes = b""
+    going: int | None = None
+    known: bytes = b""
+
+
+_ties: list[_Ties] = []
 
 
 def supervise(how: Supervision, given: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
@@ -49,25 +77,94 @@ def supervise(how: Supervision, given: Mapping[bytes, bytes]) -> Mapping[bytes, 
     """
     if sys.platform != "linux":
         raise UsageError("--supervise needs Linux", hint="leave it out: the launcher then becomes the command")
+    if _WATCHED in given:
+        return _rejoin(how, given)
     parent = os.getpid()
     given_mask = hold_all()
     ignored = signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else the system would reap the child, and tell nobody
     shared = _has_terminal()
-    words = [f"shared={int(shared)}", f"earlier={_list(_children(parent))}", f"given={_list(_not_ending(given_mask))}"]
-    reading, _ = _confirmation()
+    said = [f"shared={int(shared)}", f"earlier={_list(_children(parent))}", f"given={_list(_not_ending(given_mask))}"]
+    key = os.urandom(32).hex().encode()
+    if how.watch:
+        said += [f"watch={how.watch}", f"change={how.on_change}", f"mask={_list(given_mask)}"]
+        said += [f"seed={_seed(key, given)}"]
+    reading, writing = _confirmation()
+    if how.mask:
+        _adopt_orphans()  # the relay is one, and may be the first
     child = _fork()
     if child:
-        _stay(child, reading, how, words, given)
+        _stay(child, reading, how, said, given)
     if not shared:
         os.setpgid(0, 0)
     if ignored:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     os.close(reading)
+    _ties.append(_Ties(writing, key))
     if how.pdeathsig:
         _die_with(parent, how.pdeathsig)
     release()
     return _environ(given, parent, notify=how.notify)
+
+
+def _rejoin(how: Supervision, given: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
+    """In a fetcher, which has a supervisor already: take up what ties us to it."""
+    telling, going, known, key = given[_WATCHED].split(b":")
+    for descriptor in (int(telling), int(going)):
+        os.set_inheritable(descriptor, False)
+    _ties.append(_Ties(int(telling), key, int(going), known))
+    if how.pdeathsig:
+        _die_with(os.getppid(), how.pdeathsig)
+    release()
+    return _environ(given, os.getppid(), notify=how.notify)
+
+
+def _seed(key: bytes, given: Mapping[bytes, bytes]) -> int:
+    """An anonymous file with all that a fetcher needs to begin: the key, our words, our environment.
+
+    It is no part of anybody's memory, and closed in the child by its exec.
+    """
+    argv = [os.fsencode(sys.executable), *words()[1:]]
+    strings = [key, b"%d" % len(argv), *argv, *(name + b"=" + value for name, value in given.items())]
+    try:
+        seed = _moved_up(os.memfd_create("secrets-exec", os.MFD_CLOEXEC))
+        with open(seed, "wb", closefd=False) as file:
+            file.write(b"\0".join(strings))
+    except OSError as error:
+        raise _refused(error) from None
+    return seed
+
+
+def announce(values: Sequence[tuple[str, bytes]]) -> None:
+    """In the child, of one that is watched: tell the supervisor a digest of the values that are about to be used.
+
+    A fetcher ends here when they are those in use, and otherwise waits until it is told to go on, or to end.
+    """
+    from hashlib import blake2b  # only where it is asked for
+
+    ties = _ties[0]
+    digest = blake2b(key=ties.key[:64], digest_size=16)
+    for name, value in sorted(values):
+        digest.update(b"%d %d " % (len(name), len(value)) + name.encode() + value)
+    told = digest.hexdigest().encode()
+    if ties.known == told:
+        os._exit(0)
+    os.write(ties.confirming, b"digest=%s\n" % told)
+    if ties.going is not None and not os.read(ties.going, 1):
+        os._exit(0)
+
+
+def mask_output(values: Sequence[tuple[str, bytes]]) -> None:
+    """In the child: show names instead of values from now on, by a relay that the supervisor waits for and spares.
+
+    Raises: SystemRefused.
+    """
+    from .relay import begin  # only where it is asked for
+
+    try:
+        os.write(_ties[0].confirming, b"relay=%d\n" % begin(values))
+    except OSError as error:
+        raise _refused(error) from None
 
 
 def _has_terminal() -> bool:
@@ -146,6 +243,11 @@ def _environ(given: Mapping[bytes, bytes], parent: int, *, notify: bool) -> Mapp
     return environ
 
 
+def _adopt_orphans() -> None:
+    if os.getpid() != 1:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
 def _die_with(parent: int, number: int) -> None:
     """Have the system send us a signal when the parent dies, and look whether it already has."""
     _prctl(_PR_SET_PDEATHSIG, number)
@@ -162,25 +264,27 @@ def _prctl(option: int, value: int) -> None:
 # The parent, until it is the supervisor.
 
 
-def _stay(child: int, reading: int, how: Supervision, words: list[str], given: Mapping[bytes, bytes]) -> NoReturn:
+def _stay(child: int, reading: int, how: Supervision, said: list[str], given: Mapping[bytes, bytes]) -> NoReturn:
     """Become the supervisor: signals stay blocked, and what has come stays pending.
 
     But for those that the interpreter ignores: when it starts, the system forgets them.
     """
     try:
-        if "shared=0" in words:
+        if "shared=0" in said:
             _put_in_own_group(child)
-        if os.getpid() != 1:
-            _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        if not how.mask:
+            _adopt_orphans()
         sockets = _notify_socket(given) if how.notify else []
-        _only(reading, *sockets)
-        words += [f"child={child}", f"reading={reading}", f"notify={_list(sockets)}", f"grace={how.grace}"]
-        words += [f"forward={how.forward}", f"packages={_folder_of_psutil()}"]
-        words += [f"early={_list(signal.sigpending() & set(OF_THE_INTERPRETER))}"]
-        os.chdir("/")
+        seed = [int(word[5:]) for word in said if word.startswith("seed=")]
+        _only(reading, *sockets, *seed, lets_go=not how.watch)
+        said += [f"child={child}", f"reading={reading}", f"notify={_list(sockets)}", f"grace={how.grace}"]
+        said += [f"forward={how.forward}", f"packages={_folder_of_psutil()}"]
+        said += [f"early={_list(signal.sigpending() & set(OF_THE_INTERPRETER))}"]
+        if not how.watch:
+            os.chdir("/")
         kept = {name: given[name] for name in _KEPT if name in given}
         options = ["-I", "-S", *["-B"] * sys.dont_write_bytecode]
-        os.execve(sys.executable, [sys.executable, *options, "-c", _PROGRAM, _FOLDER, *words], kept)
+        os.execve(sys.executable, [sys.executable, *options, "-c", _PROGRAM, _FOLDER, *said], kept)
     except (OSError, ValueError, ImportError):  # ImportError: a Python without ctypes
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -216,16 +320,19 @@ def _notify_socket(given: Mapping[bytes, bytes]) -> list[int]:
     return [_moved_up(link.detach())]
 
 
-def _only(*kept: int) -> None:
-    """Let go of every descriptor but these; of standard error, once the program runs.
+def _only(*kept: int, lets_go: bool) -> None:
+    """Keep these descriptors, and let go of all others; of standard error, once the program runs.
 
-    The child has the others. Held here as well, whoever reads from the child would wait for us.
+    The child has the others. Held here as well, whoever reads from the child would wait for us. But where there may be
+    another child, that one needs them.
     """
+    for descriptor in kept:
+        os.set_inheritable(descriptor, True)
+    if not lets_go:
+        return
     for descriptor in _open_descriptors():
         if descriptor >= _WITHOUT_STREAMS and descriptor not in kept:
             _close(descriptor)
-    for descriptor in kept:
-        os.set_inheritable(descriptor, True)
     _empty(0)
     _empty(1)
 

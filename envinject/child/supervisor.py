@@ -58,6 +58,8 @@ class Supervisor:
         self.grace = float(words["grace"])
         self.packages = words["packages"]
         self.earlier = _numbers(words["earlier"])
+        self.relays: set[int] = set()
+        self.digest = ""
         self.early = _numbers(words["early"])
         self.pid = os.getpid()
         self.shared = words["shared"] == "1"
@@ -109,11 +111,24 @@ class Supervisor:
         os._exit(_SIGNALLED + arrived.si_signo)
 
     def is_confirmed(self) -> bool:
-        """Whether the child has become the command: then its end of the pipe is closed, as when it has died."""
+        """Whether the child has become the command: then its end of the pipe is closed, as when it has died.
+
+        Before that it may tell of a process that carries its output, and a digest of its values.
+        """
         try:
-            return os.read(self.reading, 1) == b""
+            while told := os.read(self.reading, 4096):
+                for line in told.decode().splitlines():
+                    self.hear(*line.split("="))
         except BlockingIOError:
             return False
+        return True
+
+    def hear(self, what: str, text: str) -> None:
+        """Keep in mind what the child tells of itself."""
+        if what == "relay":
+            self.relays.add(int(text))
+        else:
+            self.digest = text
 
     def confirm(self) -> None:
         """From now on signals are passed on."""
@@ -181,10 +196,13 @@ class Supervisor:
             self.stop()
         if self.status is None:
             return
-        if not self.has_rest():
+        if self.has_rest():
+            if not had_ended:
+                self.end_rest()
+        elif self.is_over():
             self.leave()
-        if not had_ended:
-            self.end_rest()
+        else:  # what the child has said is on its way, to a reader that may take its time
+            self.ends_at = None
 
     def reap(self) -> bool:
         """Take up every end, and what else happens to the child. Gives whether something did.
@@ -194,6 +212,7 @@ class Supervisor:
         happened = False
         try:
             while (change := os.waitpid(-1, _CHANGES))[0]:
+                self.relays.discard(change[0])
                 if change[0] == self.child:
                     self.follow(change[1])
                     happened = True
@@ -217,13 +236,22 @@ class Supervisor:
     def has_rest(self) -> bool:
         """Whether a process of the child's tree is left: they all become our children, so none is without one.
 
-        The program that became us may have had children before. They are not the child's.
+        The program that became us may have had children before. They are not the child's, nor is a relay.
         """
         try:
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return False
-        return not self.earlier or not _children(self.pid) <= set(self.earlier)
+        spared = self.spared()
+        return not spared or not _children(self.pid) <= spared
+
+    def spared(self) -> set[int]:
+        """The children that are not of the child's tree."""
+        return {*self.earlier, *self.relays}
+
+    def is_over(self) -> bool:
+        """Whether nothing is to be waited for when the tree has ended: no relay that shows what was said."""
+        return not self.relays
 
     def end_rest(self) -> None:
         """Ask what is left to end, and give it the time that is left."""
@@ -233,13 +261,13 @@ class Supervisor:
 
     def signal_rest(self, number: int) -> None:
         """Signal all in the tree: everything where we are the first process, else the group, then who left it."""
-        if self.pid == 1:
+        if self.pid == 1 and not self.spared():
             _send(os.kill, -1, number)
             return
         if not self.shared:
             _send(os.killpg, self.child, number)
         spared = 0 if self.shared else self.child
-        words = [self.packages, str(self.pid), str(int(number)), str(spared), *map(str, self.earlier)]
+        words = [self.packages, str(self.pid), str(int(number)), str(spared), *map(str, self.spared())]
         command = [sys.executable, "-I", "-B", *["-S"] * bool(self.packages), _DESCENDANTS, *words]
         try:
             os.posix_spawn(sys.executable, command, os.environ, setpgroup=0, setsigmask=())
@@ -250,13 +278,14 @@ class Supervisor:
         """The grace period is over: kill. What even that has not ended after another one is left behind."""
         if self.killing and self.status is not None:
             self.leave()
+            return
         self.ends_at = None if self.killing else time.monotonic() + self.grace
         self.killing = True
         self.signal_rest(signal.SIGKILL)
         if self.status is None:
             _send(os.kill, self.child, signal.SIGKILL)
 
-    def leave(self) -> NoReturn:
+    def leave(self) -> None:
         """End with the child's status; of SIGINT as it did, where a shell's loop looks for that."""
         code = os.waitstatus_to_exitcode(self.status or 0)
         if code == -signal.SIGINT and self.shared and self.pid != 1:
@@ -318,7 +347,10 @@ def _let_go_of_standard_error() -> None:
 def main(words: Iterable[str]) -> NoReturn:
     """Supervise as the words say, each `name=value`."""
     try:
+        said = dict(word.split("=", 1) for word in words)
+        if "watch" in said:
+            __import__("watcher").Watcher(said).stay()  # only where it is asked for; it hands the streams on
         _let_go_of_standard_error()
-        Supervisor(dict(word.split("=", 1) for word in words)).stay()
+        Supervisor(said).stay()
     finally:
         os._exit(_BUG)

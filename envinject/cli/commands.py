@@ -88,6 +88,7 @@ def _order(values: Values) -> Order:
         variables[SET] = options.assignments(values["set"])
     return Order(
         files=values["manifest"],
+        profile=values["profile"],
         variables=variables,
         only=values["only"],
         allowed_hosts=values["allow_endpoint"],

@@ -60,7 +60,7 @@ MANIFEST = (
         "FILE",
         os.pathsep,
     ),
-    Option("profile", "Profile of the manifest (not supported yet).", "-P", metavar="NAME"),
+    Option("profile", "Profile of the manifest.", "-P", metavar="NAME"),
     Option("set", "One more variable from a reference.", takes=MANY, metavar="NAME=REF", separator="\n"),
     Option(
         "env-file",
@@ -100,9 +100,9 @@ RUN = (
     Option("forward", "As its parent: pass signals on to the child alone, or to its group.", metavar="TO"),
     Option("pdeathsig", "Have the system send the command this signal when its parent dies.", metavar="SIGNAL"),
     Option("notify", "As its parent: tell systemd that it is ready when the command has started.", takes=FLAG),
-    Option("watch", "Fetch again at this interval (not supported yet).", metavar="DURATION"),
-    Option("on-change", "What a changed value does (not supported yet).", metavar="ACTION"),
-    Option("mask", "Replace values in the command's output (not supported yet).", takes=FLAG),
+    Option("watch", "As its parent: fetch again so often, and act when a value has changed.", metavar="DURATION"),
+    Option("on-change", "What a changed value does: restart (the default), exit, or signal:NAME.", metavar="ACTION"),
+    Option("mask", "As its parent: show names instead of values in the command's output.", takes=FLAG),
 )
 READING = (
     *MANIFEST,
@@ -120,7 +120,6 @@ EMULATOR = (
     *TELLING,
 )
 _DURATION = "a duration such as 500ms, 30s or 2m"
-_LATER = ("profile", "watch", "on_change", "mask")
 
 
 def settle(options: Sequence[Option], given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
@@ -134,8 +133,6 @@ def settle(options: Sequence[Option], given: Mapping[str, Any], environ: Mapping
         if value in _NOT_GIVEN and (text := environ.get(option.variable)):
             value = _from_environ(option, text)
         values[option.key] = _DEFAULTS[option.takes] if value in _NOT_GIVEN else value
-        if option.key in _LATER and values[option.key] not in _NOT_GIVEN:
-            raise UsageError(f"--{option.name} is not supported yet", hint="leave it out")
     return values
 
 
@@ -171,7 +168,9 @@ def run_options(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def supervision(values: Mapping[str, Any]) -> Supervision | None:
     """How to be the command's parent; None where no option asks for that. Raises: UsageError."""
-    if not any(values[name] for name in ("supervise", "grace", "forward", "pdeathsig", "notify")):
+    if not any(values[name] for name in ("supervise", "grace", "forward", "pdeathsig", "notify", "mask", "watch")):
+        if values["on_change"]:
+            raise UsageError("--on-change needs --watch", hint="--watch 60s, say")
         return None
     from ..child.supervise import CHILD, GRACE, GROUP, Supervision
 
@@ -181,7 +180,21 @@ def supervision(values: Mapping[str, Any]) -> Supervision | None:
         forward=_checked("forward", to if to in (CHILD, GROUP) else None, "child or group") if to else "",
         pdeathsig=_checked("pdeathsig", number, "a signal's name or number, such as TERM"),
         notify=values["notify"],
+        mask=values["mask"],
+        watch=seconds(values, "watch"),
+        on_change=_checked("on-change", _change(values["on_change"]), "restart, exit, or signal:NAME"),
     )
+
+
+def _change(text: str | None) -> str | None:
+    """What a changed value does: `restart`, `exit`, or a signal's number as text; None when it makes no sense."""
+    from ..child.supervise import EXIT, RESTART
+
+    if text in (None, RESTART, EXIT):
+        return text or RESTART
+    kind, _, name = str(text).partition(":")
+    number = _signal(name) if kind == "signal" and name else None
+    return None if number is None else str(number)
 
 
 def _signal(text: str | None) -> int | None:

@@ -277,8 +277,10 @@ def _printable(text: str) -> str:
     return "".join(c if " " <= c <= "~" else f"\\x{ord(c):02x}" for c in text)
 
 
-def _write(stream: TextIO, text: str) -> None:
-    """Write and flush; that nobody reads it any more is no reason to stop."""
+def _write(stream: TextIO | None, text: str) -> None:
+    """Write and flush; that nobody reads it, or that it was closed from the start, is no reason to stop."""
+    if stream is None:
+        return
     with suppress(OSError, ValueError):
         stream.write(text)
         stream.flush()

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 
 __all__ = ["fetch"]
 
+_FEW_FILES = 4096
+"""From this limit of open files on, the highest concurrency there is has enough of them, as everything else has."""
+_FILES_BESIDE = 4
+"""Open files that fetching needs beside those of its requests: libraries, libcurl's wake-up pipes."""
+_FILES_A_REQUEST = 2
+"""A connection; and while its name is looked up or its certificate is checked, another file."""
+
 _NOT_ASKED = frozenset({"timeout", "concurrency", "proxy", "ca_bundle"})
 """Settings that decide how a store is reached, and not what it answers."""
 
@@ -66,7 +73,7 @@ def _read(
         policy,
         Clock(time.monotonic, time.time),
         log,
-        concurrency=options.concurrency,
+        concurrency=min(options.concurrency, _affordable()),
         progress=_progress(started) if log.is_live else None,
     )
     found = engine.run(reads)
@@ -74,6 +81,15 @@ def _read(
         seconds = time.monotonic() - started
         log.step(f"read {len(targets)} secrets with {engine.requests} requests in {seconds:.3f} s")
     return found
+
+
+def _affordable() -> int:
+    """How many requests the system's limit of open files lets us have under way at once; at least one."""
+    limit = os.sysconf("SC_OPEN_MAX")
+    if not 0 < limit < _FEW_FILES:
+        return _FEW_FILES
+    free = limit - len(os.listdir("/dev/fd")) - _FILES_BESIDE
+    return max(1, free // _FILES_A_REQUEST)
 
 
 def _progress(started: float) -> Progress:

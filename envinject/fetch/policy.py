@@ -17,6 +17,7 @@ _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 20.0
 _LONGEST_THROTTLED_WAIT = 60.0
 _MANY_THROTTLED = 5
+_STEPS_OF_A_429, _STEPS_OF_429S = 2, 3
 _RETRIES_PER_SECRET, _RETRIES_MORE = 3, 10
 _THROTTLED = 429
 _LONGEST_HEADER = 1000
@@ -57,13 +58,14 @@ class Host:
     def answered(self, status: int) -> None:
         """An answer came, so the host is there. A 429 closes the gate to one, each success after it opens it by one.
 
-        What was sent before the gate closed tells nothing about it, nor does a server's error.
+        What was sent before the gate closed tells nothing about it, nor does a server's error: of many that were
+        under way together one 429 counts.
         """
         was_admitted = self.window is None or self.under_way <= self.window
         self.under_way -= 1
         self.silent_since = None
         if status == _THROTTLED:
-            self.throttled += 1
+            self.throttled += was_admitted
             self.window = 1
             return
         self.throttled = 0
@@ -105,28 +107,34 @@ class Policy:
         if retry_after is not None and now + retry_after >= self.deadline:
             remaining = max(0.0, self.deadline - now)
             return GiveUp(f"it asks to wait {_told(retry_after)}, the deadline is in {remaining:.0f} s")
-        wait = self._wait(host, attempt) + (retry_after or 0.0)
-        again = self._again(now, wait, counted=status != _THROTTLED)
+        again = self._again(host, attempt, now, asked=retry_after or 0.0, counted=status != _THROTTLED)
         if isinstance(again, Retry) and (status == _THROTTLED or retry_after is not None):
             host.opens = max(host.opens, again.at)
         return again
 
     def after_failure(self, host: Host, attempt: int, now: float) -> Retry | GiveUp:
         """Whether to try again after no answer. `attempt` counts from 1."""
-        return self._again(now, self._wait(host, attempt), counted=True)
+        return self._again(host, attempt, now, asked=0.0, counted=True)
 
-    def _wait(self, host: Host, attempt: int) -> float:
-        longest = _LONGEST_THROTTLED_WAIT if host.throttled >= _MANY_THROTTLED else _LONGEST_WAIT
-        return self._chance() * min(longest, _FIRST_WAIT * 2.0 ** min(attempt - 1, 16))
-
-    def _again(self, now: float, wait: float, *, counted: bool) -> Retry | GiveUp:
-        if now >= self.deadline:
+    def _again(self, host: Host, attempt: int, now: float, *, asked: float, counted: bool) -> Retry | GiveUp:
+        left = self.deadline - now - asked
+        if left <= 0:
             return GiveUp("the deadline has passed")
         if counted:
             if self._budget == 0:
                 return GiveUp("this run has used up its retries")
             self._budget -= 1
-        return Retry(min(now + wait, self.deadline))
+        return Retry(now + asked + min(left / 2, self._chance() * _longest_wait(host, attempt)))
+
+
+def _longest_wait(host: Host, attempt: int) -> float:
+    """The upper end of our own wait, in seconds, before what is left of the time cuts it.
+
+    A 429 was meant for all of the run's requests, so it lengthens the first waits of the others too.
+    """
+    longest = _LONGEST_THROTTLED_WAIT if host.throttled >= _MANY_THROTTLED else _LONGEST_WAIT
+    steps = max(attempt - 1, min(_STEPS_OF_A_429 * host.throttled, _STEPS_OF_429S))
+    return min(longest, _FIRST_WAIT * 2.0 ** min(steps, 16))
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

@@ -9,17 +9,18 @@ import os
 
 from .. import providers
 from ..errors import Failures, ManifestError, SecretsExecError
+from ..files import working_folder
 from ..reference import is_reference
 from .document import Document, Node, read
 from .merge import merge
-from .model import Entry, Literal, Manifest, Options
+from .model import Composed, Entry, Literal, Manifest, Options
 from .reader import Reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-__all__ = ["DEFAULT_FILES", "Entry", "Literal", "Manifest", "Options", "load"]
+__all__ = ["DEFAULT_FILES", "Composed", "Entry", "Literal", "Manifest", "Options", "load"]
 
 SET = "--set"
 """The place whose variables are references, every one: what it names and nobody knows is an error, no literal."""
@@ -31,6 +32,7 @@ def load(
     files: Sequence[str],
     environ: Mapping[str, str],
     *,
+    profile: str | None = None,
     variables: Mapping[str, Mapping[str, str]] | None = None,
     allowed_hosts: Collection[str] = (),
     warn: Callable[[str, str], None],
@@ -38,8 +40,9 @@ def load(
     """Read the manifest files, or the one of the current folder when none is named; later wins.
 
     `variables` come from elsewhere, by where that is: a value that is a reference of a known provider is a
-    secret, any other a literal. `environ` is the launcher's. `warn(what, hint)` tells of what does not stop the
-    start. Raises: Failures, with every ManifestError there is.
+    secret, any other a literal. They go over the files and over the `profile` that was chosen. `environ` is the
+    launcher's. `warn(what, hint)` tells of what does not stop the start. Raises: Failures, with every
+    ManifestError there is.
     """
     documents: list[Node] = []
     errors: list[SecretsExecError] = []
@@ -50,27 +53,34 @@ def load(
             errors.append(error)
     if errors:
         raise Failures(errors)
-    known = {*providers.TYPES}.union(*(_provider_names(document) for document in documents))
-    documents += [_document(place, given, known) for place, given in (variables or {}).items()]
-    return Reader(environ, allowed_hosts, errors).manifest(merge(documents, errors))
+    known = {*providers.TYPES}.union(*(_provider_names(document, profile) for document in documents))
+    beside = [_document(place, given, known) for place, given in (variables or {}).items()]
+    tables = merge(documents, errors, profile=profile, beside=beside)
+    return Reader(environ, allowed_hosts, errors).manifest(tables, profile)
 
 
 def _found(*, required: bool) -> list[str]:
     found = [name for name in DEFAULT_FILES if os.path.lexists(name)][:1]
     if required and not found:
-        where = f"{os.getcwd()}: none of {', '.join(DEFAULT_FILES)}"
+        where = f"{working_folder()}: none of {', '.join(DEFAULT_FILES)}"
         problem = ManifestError("there is no manifest", where=where, hint="-f FILE or SECRETS_EXEC_MANIFEST names one")
         raise Failures([problem])
     return found
 
 
-def _provider_names(document: Node) -> Collection[str]:
-    declared = document.value.get("providers")
-    return declared.value if declared and isinstance(declared.value, dict) else ()
+def _provider_names(document: Node, profile: str | None) -> Collection[str]:
+    """What a document, and any of its profiles where one is chosen, calls a provider."""
+    profiles = document.value.get("profiles") if profile is not None else None
+    of_profiles = profiles.value.values() if profiles and isinstance(profiles.value, dict) else ()
+    names: set[str] = set()
+    for node in (document, *of_profiles):
+        declared = node.value.get("providers") if isinstance(node.value, dict) else None
+        names.update(declared.value if declared and isinstance(declared.value, dict) else ())
+    return names
 
 
 def _document(place: str, variables: Mapping[str, str], known: Collection[str]) -> Node:
-    source = Document(place, os.getcwd(), lambda _path: None)
+    source = Document(place, working_folder(), lambda _path: None)
     tables: dict[str, dict[str, Node]] = {"secrets": {}, "env": {}}
     for name, value in variables.items():
         is_known = is_reference(value) and value.partition("://")[0] in known

@@ -7,7 +7,7 @@ import stat
 import sys
 
 from ..errors import ManifestError, NotFound, SecretsExecError, shown
-from ..files import drain, read_regular
+from ..files import drain, read_regular, working_folder
 from ..record import Record
 
 TYPE_CHECKING = False
@@ -65,7 +65,7 @@ def read(path: str, *, warn: Callable[[str, str], None]) -> Node:
     Raises: ManifestError.
     """
     if path == STANDARD_INPUT:
-        return parse(_standard_input(), "toml", "standard input", os.getcwd())
+        return parse(_standard_input(), "toml", "standard input", working_folder())
     form = {".toml": "toml", ".json": "json", ".yaml": "yaml", ".yml": "yaml"}.get(os.path.splitext(path)[1])
     if form is None:
         raise ManifestError(

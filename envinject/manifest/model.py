@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..providers.base import Provider
     from ..reference import SecretRef
     from ..secret import Secret
+    from ..template import Part
     from .document import Node
 
 
@@ -58,8 +59,29 @@ class Literal(Record):
         return f"{self.name}, {self.node.place}"
 
 
+class Composed(Record):
+    """A variable that is made of others: a template, in pieces."""
+
+    name: str
+    pieces: tuple[str | Part, ...]
+    node: Node
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables that it is made of, each once."""
+        return tuple(dict.fromkeys(piece.name for piece in self.pieces if not isinstance(piece, str)))
+
+    @property
+    def where(self) -> str:
+        """The variable and where it stands, for an error."""
+        return f"{self.name}, {self.node.place}"
+
+
 class Options(Record):
-    """How a run behaves. Times in seconds. `inherit` is all, nothing, or globs of names."""
+    """How a run behaves. Times in seconds. `inherit` is all, nothing, or globs of names.
+
+    `export_profile` is the variable that tells the child which profile was chosen.
+    """
 
     timeout: float = TIMEOUT_SECONDS
     outage: float = OUTAGE_SECONDS
@@ -68,16 +90,24 @@ class Options(Record):
     inherit: bool | tuple[str, ...] = True
     keep_credentials: bool | tuple[str, ...] = False
     allow_names: tuple[str, ...] = ()
+    export_profile: str | None = None
 
 
 class Manifest(Record):
-    """Everything that was asked for, of all manifest files together, in the order in which it was written."""
+    """Everything that was asked for, of all manifest files together, in the order in which it was written.
+
+    `templates` come so that each stands behind those that it is made of. `only` are globs of the names that are
+    injected where not all are: others are there for templates.
+    """
 
     providers: Mapping[str, Provider]
     entries: tuple[Entry, ...]
     literals: tuple[Literal, ...]
     options: Options
     cache: CacheSettings | None = None
+    profile: str | None = None
+    templates: tuple[Composed, ...] = ()
+    only: tuple[str, ...] = ()
 
     @property
     def credential_names(self) -> frozenset[str]:

@@ -11,10 +11,11 @@ from ..expand import CASES, NESTED, Expansion
 from ..jsontext import pointer
 from ..reference import COORDINATES, LONGEST, SecretRef, is_provider_name
 from ..secret import Secret
+from ..template import parse
 from ..url import parse_endpoint
 from .document import Node
 from .fields import MOST, Fields, unknown
-from .model import Entry, Literal, Manifest, Options
+from .model import Composed, Entry, Literal, Manifest, Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Reader(Fields):
         self._declared: dict[str, Node] = {}
         self._known_types: Sequence[str] = ()
 
-    def manifest(self, tables: Mapping[str, Mapping[str, Node]]) -> Manifest:
+    def manifest(self, tables: Mapping[str, Mapping[str, Node]], profile: str | None = None) -> Manifest:
         """The model. Raises: Failures, everything that is wrong in the order of providers, options, secrets, env."""
         self._declared = dict(tables["providers"])
         for name, node in tables["providers"].items():
@@ -52,16 +53,28 @@ class Reader(Fields):
         for first_too_many in list(tables["secrets"].values())[MOST : MOST + 1]:
             self.fault(first_too_many, f"the manifest has {len(tables['secrets'])} secrets", f"at most {MOST}")
         entries = [self._entry(name, node, options) for name, node in tables["secrets"].items()]
-        literals = [self._literal(name, node, options) for name, node in tables["env"].items()]
+        made = [self._literal(name, node, options) for name, node in tables["env"].items()]
+        literals = [one for one in made if isinstance(one, Literal)]
+        if options.export_profile and profile:
+            node = tables["options"]["export_profile"]
+            self._check_name(options.export_profile, node, options, injects=True)
+            literals.append(Literal(options.export_profile, Secret(profile.encode()), node))
+        templates = self._ordered(
+            {one.name: one for one in made if isinstance(one, Composed)},
+            [entry for entry in entries if entry],
+            {*tables["secrets"], *tables["env"], *(literal.name for literal in literals)},
+        )
         cache = self._cache(tables["cache"]) if tables["cache"] else None
         if self.errors:
             raise Failures(self.errors)
         return Manifest(
             self._providers,
             tuple(entry for entry in entries if entry),
-            tuple(literal for literal in literals if literal),
+            tuple(literals),
             options,
             cache,
+            profile,
+            templates,
         )
 
     # Providers
@@ -193,6 +206,7 @@ class Reader(Fields):
             "inherit": self._all_or_some,
             "keep_credentials": self._all_or_some,
             "allow_names": self.texts,
+            "export_profile": self.text,
         }
         found = {name: readers[name](node, name) for name in table if name in readers}
         return Options(**{name: value for name, value in found.items() if value is not None})
@@ -218,7 +232,7 @@ class Reader(Fields):
             self.fault(node, "[cache] needs one key", "set key_file or key_env, not both")
         if key_env is not None and not is_name(key_env):
             self.fault(table["key_env"], "'key_env' is the name of a variable", "never the key itself")
-        if len({os.path.dirname(os.path.realpath(path)) for path in paths.values() if path}) < len(paths):
+        if len({_folder(path) for path in paths.values() if path}) < len(paths):
             self.fault(table["key_file"], "the key lies in the folder of the cache", "keep it elsewhere")
         if len(self.errors) > before:
             return None
@@ -367,16 +381,61 @@ class Reader(Fields):
 
     # Literals
 
-    def _literal(self, name: str, node: Node, options: Options) -> Literal | None:
+    def _literal(self, name: str, node: Node, options: Options) -> Literal | Composed | None:
         self._check_name(name, node, options, injects=True)
         if isinstance(node.value, dict):
-            what = "'template' is not supported yet" if "template" in node.value else "a literal is a string"
-            self.fault(node, what, 'write NAME = "value"')
-            return None
+            return self._template(name, node)
         if not isinstance(node.value, str):
             self.fault(node, "a literal is a string", 'put it in quotes: NAME = "value"')
             return None
         return Literal(name, Secret(node.value.encode()), node)
+
+    # Templates
+
+    def _template(self, name: str, node: Node) -> Composed | None:
+        if "template" not in node.value:
+            hint = 'write NAME = "value", or NAME = { template = "..." }'
+            self.fault(node, "a literal is a string", hint)
+            return None
+        self.errors += unknown(node, ("template",), "env.", "a variable of [env]")
+        text = self.text(node, "template")
+        if text is None:
+            return None
+        try:
+            return Composed(name, parse(text), node)
+        except ManifestError as error:
+            self.errors.append(error.at(node.value["template"].place))
+            return None
+
+    def _ordered(
+        self, templates: Mapping[str, Composed], entries: Sequence[Entry], known: Collection[str]
+    ) -> tuple[Composed, ...]:
+        """Each template behind those that it is made of; names that nobody knows and circles are told."""
+        expansions = [entry.expansion for entry in entries if entry.expansion]
+        for template in templates.values():
+            for name in template.names:
+                if name in known or name in self._environ or any(each.may_make(name) for each in expansions):
+                    continue
+                hint = f"{suggest(name, known)}a template is made of variables of the manifest, or inherited ones"
+                self.fault(template.node, f"the template needs {name}, which nobody sets", hint)
+        ordered: dict[str, Composed] = {}
+        for name in templates:
+            self._order(name, templates, ordered, ())
+        return tuple(ordered.values())
+
+    def _order(
+        self, name: str, templates: Mapping[str, Composed], ordered: dict[str, Composed], above: tuple[str, ...]
+    ) -> None:
+        if name in ordered or name not in templates:
+            return
+        if name in above:
+            circle = " needs ".join((*above[above.index(name) :], name))
+            self.fault(templates[name].node, f"templates in a circle: {circle}", "let one of them be a literal")
+            ordered[name] = templates[name]
+            return
+        for needed in templates[name].names:
+            self._order(needed, templates, ordered, (*above, name))
+        ordered.setdefault(name, templates[name])
 
     # Names
 
@@ -390,6 +449,14 @@ class Reader(Fields):
     def _is_refused(self, name: str) -> bool:
         own = (provider.credential_names for provider in self._providers.values())
         return changes_how_programs_run(name) or name in providers.CREDENTIAL_NAMES.union(*own)
+
+
+def _folder(path: str) -> str:
+    """The folder that a file really lies in; as it is written where the working folder is gone."""
+    try:
+        return os.path.dirname(os.path.realpath(path))
+    except OSError:
+        return os.path.dirname(path)
 
 
 def _is_off(expand: Node) -> bool:

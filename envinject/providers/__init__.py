@@ -65,7 +65,9 @@ def provider_class(name: str) -> type[Provider]:
     try:
         module = __import__(module_name, fromlist=[class_name])
         found: type[Provider] = getattr(module, class_name)
-    except (ImportError, AttributeError):
+    except MemoryError:
+        raise
+    except Exception:  # the boundary to other people's code: whatever it raises, it is not there
         problem = f"the provider type '{name}' cannot be imported from {target}"
     else:
         return found

@@ -45,6 +45,9 @@ _HTTP_2 = 3
 _CONNECTIONS = 4
 """Connections to one host beyond its stream limit, where it speaks HTTP/2."""
 
+_QUICK_EXIT, _SINCE = 322, 0x075700
+"""CURLOPT_QUICK_EXIT, which pycurl has no name for: do not wait for a name that is being resolved (libcurl 7.87)."""
+
 _LEAD_SECONDS = 1.0
 """How long the first request to a host may go alone, to find out what the host speaks."""
 
@@ -109,6 +112,7 @@ class CurlTransport:
         self._shares: dict[str, bool] = {}
         self._leads: dict[str, _Lead] = {}
         self._unresolved: set[str] = set()
+        self._is_resolving = False
         self._multi = self._curl.CurlMulti()
         self._multi.setopt(self._curl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(self._curl.M_TIMERFUNCTION, self._wake)
@@ -152,19 +156,24 @@ class CurlTransport:
         handle = self._by_tag.pop(tag, None)
         if handle is not None:
             del self._under_way[handle]
-            self._multi.remove_handle(handle)
+            self._remove(handle)
             self._without(handle)
         for lead in self._leads.values():
             lead.held = [exchange for exchange in lead.held if exchange.tag != tag]
 
     def close(self) -> None:
         """Let go of everything. libcurl would wait for a name that is being resolved, so then nothing is freed."""
-        if self._under_way:
+        if self._under_way or self._is_resolving:
             _left.append(self)
             return
         for handle in self._idle:
             handle.close()
         self._multi.close()
+
+    def _remove(self, handle: Any) -> None:
+        """Take it out; a name that it has not resolved by now is looked up by a thread of libcurl's all the same."""
+        self._is_resolving = self._is_resolving or not handle.getinfo(self._curl.NAMELOOKUP_TIME)
+        self._multi.remove_handle(handle)
 
     # Who goes first
 
@@ -244,7 +253,7 @@ class CurlTransport:
         exchange = self._under_way.pop(handle)
         del self._by_tag[exchange.tag]
         outcome = failure or self._answer(handle, exchange)
-        self._multi.remove_handle(handle)
+        self._remove(handle)
         self._without(handle)
         handle.reset()
         self._idle.append(handle)
@@ -297,6 +306,8 @@ class CurlTransport:
             curl.HEADERFUNCTION: exchange.header,
             curl.WRITEFUNCTION: exchange.write,
         }
+        if curl.version_info()[2] >= _SINCE:
+            options[_QUICK_EXIT] = 1
         if request.body:
             options[curl.POSTFIELDS] = request.body
         trusted = self._trusted_by(request.route)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from launching import LAUNCHER, NOBODY, Way, works
+from launching import LAUNCHER, NOBODY, TRANSPORTS, Answer, Store, Way, kakao_value, works
 
 _GREET = ["/bin/sh", "-c", 'echo "$GREETING"']
 
@@ -74,6 +74,52 @@ def test_it_runs_in_a_folder_that_is_gone(way: Way, tmp_path: Path) -> None:
         command, env={**os.environ, **way.environ}, preexec_fn=enter, capture_output=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"hello\n", b"")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--set", "X=env://HOME", "--", "printenv", "X"], 0, b""),
+        (["--", "true"], 78, b"there is no manifest"),
+        (["-f", "secrets.toml", "--", "true"], 78, b"there is no such manifest"),
+        (["-f", "-", "--", "true"], 78, b"[cache] needs one key"),
+    ],
+    ids=["--set", "no manifest", "a relative manifest", "a cache in standard input"],
+)
+def test_in_a_folder_that_is_gone_words_come_out_as_ever(
+    tmp_path: Path, words: list[str], code: int, said: bytes
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+
+    def enter() -> None:
+        os.chdir(gone)
+        gone.rmdir()
+
+    cache = b'[cache]\npath = "x"\nkey_file = "y"\nkey_env = "Z"\n'
+    done = subprocess.run(
+        [*LAUNCHER, *words], preexec_fn=enter, input=cache, capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_sixty_secrets_need_no_more_than_sixteen_descriptors(
+    transport: str, store: Callable[[Answer], Store], tmp_path: Path
+) -> None:
+    manifest = tmp_path / "sixty.toml"
+    secrets = "\n".join(f'S{n} = "kakaocloud://{n}"' for n in range(60))
+    manifest.write_text(store(lambda _: kakao_value('"x"')).manifest(secrets))
+    done = subprocess.run(
+        [*LAUNCHER, "-f", manifest, "--", "printenv", "S0", "S59"],
+        env={**os.environ, "KAKAOCLOUD_TOKEN": "t", "SECRETS_EXEC_TRANSPORT": transport},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16)),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"x\nx\n", b"")
 
 
 def test_nothing_is_left_behind(way: Way, tmp_path: Path) -> None:

@@ -9,25 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from launching import LAUNCHER, PATIENCE, TRANSPORTS, Answer, Store, eventually, kakao_value
+from launching import LAUNCHER, PATIENCE, TRANSPORTS, Answer, Store, eventually, kakao_value, memory_of
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
 _VALUE = "canary-value-5f1b7c"
 _TOKEN = "canary-token-93ad2e"
 _INHERITED = "canary-inherited-77c0"
-
-
-def _memory(pid: int) -> bytes:
-    """All that a process has in its memory."""
-    found = b""
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        for line in maps:
-            first, last = (int(end, 16) for end in line.split()[0].split("-"))
-            if " r" in line and "[v" not in line:
-                memory.seek(first)
-                found += memory.read(last - first)
-    return found
 
 
 def _begin(start: Start, words: list[str], **how: object) -> subprocess.Popen[bytes]:
@@ -55,7 +43,7 @@ def test_neither_secret_nor_credential_is_in_its_memory(
     process = _begin(start, [*LAUNCHER, "--supervise", "-f", str(manifest), "--"])
     (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     assert _VALUE.encode() in Path(f"/proc/{child}/environ").read_bytes()
-    held = _memory(process.pid) + Path(f"/proc/{process.pid}/environ").read_bytes()
+    held = memory_of(process.pid) + Path(f"/proc/{process.pid}/environ").read_bytes()
     held += Path(f"/proc/{process.pid}/cmdline").read_bytes()
     assert b"supervisor" in held
     for canary in (_VALUE, _TOKEN, _INHERITED):

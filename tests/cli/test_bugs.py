@@ -133,7 +133,17 @@ def test_an_error_of_a_providers_own_is_told_in_its_words(broken: Any) -> None:
     assert b"hint:  call somebody\n" in done.stderr
 
 
-@pytest.mark.parametrize("broken_import", ["import no_such_module", "raise ImportError(open)"], ids=["missing", "own"])
+@pytest.mark.parametrize(
+    "broken_import",
+    [
+        "import no_such_module",
+        "raise ImportError(open)",
+        f"raise RuntimeError({_CANARY!r})",
+        f"raise OSError(2, {_CANARY!r})",
+        f"{_CANARY!r} = 1",
+    ],
+    ids=["missing", "own", "any", "system", "syntax"],
+)
 def test_a_provider_that_cannot_be_imported_stops_the_run_by_name(broken: Any, broken_import: str) -> None:
     done = broken(at_import=broken_import)
     _assert_contained(done, 78)
@@ -141,5 +151,5 @@ def test_a_provider_that_cannot_be_imported_stops_the_run_by_name(broken: Any, b
 
 
 def test_a_bug_in_another_command_is_70_too(broken: Any) -> None:
-    done = broken("providers", at_import=f"raise RuntimeError({_CANARY!r})")
+    done = broken("providers", at_import=f"class Provider(Provider): SETTINGS = [{_CANARY!r}]")
     _assert_contained(done, 70)

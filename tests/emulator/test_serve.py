@@ -9,10 +9,12 @@ import subprocess
 import sys
 import threading
 import tomllib
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from launching import LAUNCHER, eventually, unused_port
 
 from envinject.emulator import CannotStart, SeedError, serve
 
@@ -90,6 +92,24 @@ def test_the_last_line_is_there_before_the_end():
         assert Path(lines[-1].split('"')[1]).read_text().startswith("-----BEGIN CERTIFICATE-----")
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 0
+
+
+def test_streams_that_were_closed_from_the_start_stop_nothing():
+    port = unused_port()
+    command = [*LAUNCHER, "emulator", "--seed", str(EXAMPLE), "--port", str(port)]
+    with subprocess.Popen(["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *command]) as process:
+        try:
+            assert eventually(lambda: _answers(port), "the emulator answers") == 200
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+
+
+def _answers(port):
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    with closing(connection), suppress(ConnectionError):
+        connection.request("GET", "/kakaocloud/api/v1/secrets", headers={"X-Auth-Token": "fake-token"})
+        return connection.getresponse().status
 
 
 def _started(*arguments):

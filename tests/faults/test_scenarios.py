@@ -13,6 +13,7 @@ import pytest
 
 from .canaries import Canary
 from .certificates import Certificates
+from .page import PATH, page
 from .playing import WAYS, Stage
 from .scenarios import SCENARIOS, Scenario
 from .worlds import why_not
@@ -78,6 +79,10 @@ def test_there_are_120_scenarios_for_each_transport_at_the_least() -> None:
 def test_what_is_promised_of_one_transport_is_promised_of_the_other() -> None:
     alone = {scenario.name for scenario in SCENARIOS if ("curl" in scenario.ways()) != ("requests" in scenario.ways())}
     assert alone == set()
+
+
+def test_the_page_of_the_documentation_is_made_of_them() -> None:
+    assert PATH.read_text() == page(), "write it anew: make scenarios"
 
 
 @pytest.mark.parametrize("form", Canary("x").forms())

@@ -120,6 +120,8 @@ class Run:
 
     def __init__(self, transport: Scripted, *, timeout: float, outage: float, chance: float) -> None:
         self.transport = transport
+        self.wall: Callable[[], float] = lambda: NOON + transport.now
+        """What the clock on the wall shows; it may be set while the run goes on."""
         self.timeout = timeout
         self.outage = outage
         self.chance = chance
@@ -130,7 +132,7 @@ class Run:
     ) -> dict[str, bytes | SecretsExecError]:
         wanted = [(provider, (SecretRef(provider.name, id),)) for provider, id in reads]
         rules = Policy(0.0, len(wanted), timeout=self.timeout, outage=self.outage, chance=lambda: self.chance)
-        clock = Clock(lambda: self.transport.now, lambda: NOON + self.transport.now)
+        clock = Clock(lambda: self.transport.now, self.wall)
         engine = Engine(self._open, rules, clock, Log(verbosity), concurrency=concurrency)
         found = engine.run(wanted)
         assert len(found) == len(wanted)

@@ -447,6 +447,35 @@ def test_every_retry_is_told_to_who_wants_details_and_none_to_who_wants_quiet(ru
     assert capfd.readouterr().err == ""
 
 
+# The clock on the wall
+
+
+@pytest.mark.parametrize("step", [-86400.0, 86400.0], ids=["a day back", "a day on"])
+def test_a_step_of_the_wall_clock_changes_no_wait_and_each_attempt_is_signed_with_the_new_time(run, step):
+    began, toy = run([status(503, retry_after="3"), DOWN, ok()], chance=0.0), Toy()
+    began.wall = lambda: NOON + step * len(began.transport.sent)
+    assert began([(toy, "a")]) == {"a": b"value"}
+    assert [sent.at for sent in began.transport.sent] == [0.0, 3.0, 3.0]
+    assert toy.built == [NOON, NOON + step, NOON + 2 * step]
+
+
+@pytest.mark.parametrize("step", [-86400.0, 86400.0], ids=["a day back", "a day on"])
+def test_nor_does_it_move_the_deadline(run, step):
+    began = run(lambda *_: None, timeout=20.0, outage=100.0)
+    began.wall = lambda: NOON + step * len(began.transport.sent)
+    began([(Toy(seconds=5.0), "a")])
+    assert began.transport.now == 20.0
+
+
+@pytest.mark.parametrize("step", [-86400.0, 86400.0], ids=["a day back", "a day on"])
+def test_a_date_to_wait_for_is_seen_from_the_stores_own_clock_when_ours_has_stepped(run, step):
+    late, noon = "Fri, 15 Jan 2027 08:00:09 GMT", "Fri, 15 Jan 2027 08:00:00 GMT"
+    began = run([status(503, retry_after=late, date=noon), ok()], chance=0.0)
+    began.wall = lambda: NOON + step * len(began.transport.sent)
+    began([(Toy(), "a")])
+    assert began.transport.sent[-1].at == 9.0
+
+
 # Growth
 
 

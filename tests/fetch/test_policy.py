@@ -62,10 +62,29 @@ def test_a_wait_beyond_the_deadline_fails_at_once_and_says_so():
     assert "for ever" in policy().after_status(Host(), 1, START, 429, float("inf")).why
 
 
-def test_our_own_wait_is_cut_to_what_is_left():
+def test_our_own_wait_is_cut_to_half_of_what_is_left():
     rules = policy(chance=1.0)
-    assert rules.after_failure(Host(), 9, START + 119) == Retry(rules.deadline)
-    assert rules.after_status(Host(), 9, START, 503, 119.0) == Retry(rules.deadline)
+    assert rules.after_failure(Host(), 9, START + 119) == Retry(START + 119.5)
+    assert rules.after_status(Host(), 9, START, 503, 119.0) == Retry(START + 119.5)
+
+
+@pytest.mark.parametrize(("complaints", "longest"), [(0, 0.5), (1, 2), (2, 4), (3, 4), (4, 4)])
+def test_complaints_of_a_host_lengthen_the_first_waits_of_all_its_requests(complaints, longest):
+    rules, host = policy(chance=1.0), Host()
+    for _ in range(complaints):
+        host.sent(START)
+        host.answered(429)
+    assert rules.after_status(host, 1, START, 429, None) == Retry(START + longest)
+    assert rules.after_status(host, 5, START, 429, None) == Retry(START + 8)
+
+
+def test_of_429s_to_requests_that_were_under_way_together_one_counts():
+    host = Host()
+    for _ in range(16):
+        host.sent(START)
+    for _ in range(15):
+        host.answered(429)
+    assert host.throttled == 1
 
 
 def test_nothing_is_tried_again_after_the_deadline():
@@ -176,11 +195,11 @@ def test_another_429_closes_the_gate_again():
 def test_all_that_wait_for_a_host_wait_for_the_same_gate():
     rules, host = policy(chance=1.0), closed()
     rules.after_status(host, 1, START, 429, 9.0)
-    assert host.opens == START + 9.5
+    assert host.opens == START + 11.0
     rules.after_status(host, 1, START, 429, 2.0)
-    assert host.opens == START + 9.5
-    assert not host.admits(START + 9.4)
-    assert host.admits(START + 9.5)
+    assert host.opens == START + 11.0
+    assert not host.admits(START + 10.9)
+    assert host.admits(START + 11.0)
 
 
 @pytest.mark.parametrize(("retry_after", "opens"), [(None, 0.0), (5.0, START + 5.0)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import socket
@@ -302,6 +303,7 @@ NO_FILES = {
     "a socket": make_socket,
     "an endless device": lambda path: os.symlink("/dev/zero", path),
     "a terminal": lambda path: os.symlink("/dev/tty", path),
+    "our own memory": lambda path: os.symlink("/proc/self/mem", path),
     "a link to nothing": lambda path: os.symlink("nowhere", path),
     "a link to itself": lambda path: os.symlink(path, path),
 }
@@ -316,6 +318,33 @@ def test_what_is_no_file_is_78_at_once(launch, name, make):
     assert f"where: {name}\n".encode() in done.stderr
     assert done.stderr.count(b"error:") == 1
     assert not os.path.exists("started")
+
+
+@pytest.mark.parametrize("name", [*DEFAULT_FILES, "id_ed25519"])
+def test_a_private_key_in_its_place_is_78_and_none_of_it_is_shown(launch, name):
+    key = serialized_key()
+    Path(name).write_bytes(key)
+    done = launch("-f", name, "--", "touch", "started")
+    assert done.returncode == 78
+    words = [word for word in key.decode().split() if len(word) > 6]
+    assert not [word for word in words if word.encode() in done.stderr]
+    assert done.stderr.count(b"\n") <= 4
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/environ"), reason="this system shows no environment as a file")
+@pytest.mark.parametrize("name", DEFAULT_FILES)
+def test_our_own_environment_in_its_place_is_78_and_none_of_it_is_shown(launch, name):
+    os.symlink("/proc/self/environ", name)
+    done = launch("-f", name, "--", "touch", "started", environ={"CANARY": "canary-5c1e"})
+    assert done.returncode == 78
+    assert b"canary" not in done.stderr.lower()
+
+
+def serialized_key():
+    """A private key as ssh-keygen writes it, in its form only: it opens nothing."""
+    lines = [base64.b64encode(os.urandom(48)).decode() for _ in range(5)]
+    begin, end = (f"-----{word} OPENSSH PRIVATE KEY-----" for word in ("BEGIN", "END"))
+    return "\n".join([begin, *lines, end, ""]).encode()
 
 
 def test_a_link_to_a_manifest_is_followed_and_paths_are_seen_from_the_link():

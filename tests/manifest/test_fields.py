@@ -176,8 +176,6 @@ def test_an_unknown_key_is_an_error_with_the_near_one_and_all_that_there_are(tex
 
 
 LATER = {
-    "profiles": ("profiles.prod = {}", "'profiles' is not supported yet", "profiles"),
-    "a template": ('env.A = { template = "${B}" }', "'template' is not supported yet", "env.A"),
     "a file": (
         'secrets.A = { provider = "env", id = "X", as = "file" }',
         'as = "file" is not supported yet',
@@ -188,10 +186,10 @@ LATER = {
         "'mode' is not supported yet",
         "secrets.A.mode",
     ),
-    "a required profile": (
-        "options.export_profile = true",
-        "'export_profile' is not supported yet",
-        "options.export_profile",
+    "a group": (
+        'options.required_one_of = [["A", "B"]]',
+        "'required_one_of' is not supported yet",
+        "options.required_one_of",
     ),
 }
 

@@ -124,6 +124,8 @@ def test_nobody_takes_the_place_of_ours(installed):
         ("vault_of_others:Missing", VAULT),
         ("no_such_module:Vault", VAULT),
         ("vault_of_others:Vault", "import no_such_module_either"),
+        ("vault_of_others:Vault", "raise RuntimeError('of theirs')"),
+        ("vault_of_others:Vault", "not Python at all"),
     ],
 )
 def test_a_provider_that_cannot_be_imported_is_told_by_name_and_never_skipped(installed, target, module):
