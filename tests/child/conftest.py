@@ -5,10 +5,11 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from launching import LAUNCHER, NOBODY, TRANSPORTS, Answer, Store, Way, kakao_value, launcher_for_nobody
 
@@ -86,8 +87,19 @@ def start() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
     yield run
     for process in started:
+        below = _below(process)
         process.kill()
+        for descendant in below:  # which a supervisor that is killed leaves behind
+            with suppress(psutil.NoSuchProcess):
+                descendant.kill()
         process.communicate()
+
+
+def _below(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    try:
+        return psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    except psutil.NoSuchProcess:
+        return []
 
 
 @pytest.fixture
