@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
-from psutil import NoSuchProcess
+from psutil import Error, NoSuchProcess
 
 from . import costs, forwarding, inherited, terminals, trees
 from .candidates import Candidate
@@ -41,14 +42,26 @@ ROWS: dict[str, Callable[[Candidate], str]] = {
 
 
 def outcome(row: str, candidate: Candidate) -> str:
-    """The short result of one trial. Nothing that it started is left."""
+    """The short result of one trial; of two when the first came to nothing, since the machine may have been busy."""
+    result = _tried(row, candidate)
+    return _tried(row, candidate) if result.partition(":")[0] in (_HANGS, _FAILS) else result
+
+
+def _tried(row: str, candidate: Candidate) -> str:
+    """The result of one trial. Nothing that it started is left."""
     try:
         return ROWS[row](candidate)
     except TooLong:
-        return "hangs"
+        return _HANGS
     except NotPermitted:
         return "skipped"
     except (ProcessLookupError, NoSuchProcess):  # of the wrapper: nothing else ends before its time
         return "ended"
+    except (OSError, Error) as error:
+        return f"{_FAILS}: {type(error).__name__}"
     finally:
-        end_all()
+        with suppress(TooLong):
+            end_all()
+
+
+_HANGS, _FAILS = "hangs", "fails"
