@@ -31,8 +31,15 @@ def _compared(candidate: Candidate, field: str, given: Iterable[int], prepare: o
     _, output = finish([*candidate.words, "cat", "/proc/self/status"], preexec_fn=prepare)
     seen = _set_of(output, field)
     kept = "kept" if set(given) <= seen else "reset" if not set(given) & seen else "some reset"
-    more = " ".join(signal.Signals(each).name.removeprefix("SIG") for each in sorted(seen - set(given)))
+    ours = _set_of(Path("/proc/self/status").read_text(), field)  # who started us may have used posix_spawn(3)
+    more = " ".join(map(_name, sorted(seen - ours - set(given))))
     return f"{kept}, and {more}" if more else kept
+
+
+def _name(number: int) -> str:
+    """A signal's name; those of the C library have none."""
+    known = {int(each): each.name.removeprefix("SIG") for each in signal.Signals}
+    return known.get(number, str(number))
 
 
 def _set_of(status: str, field: str) -> set[int]:

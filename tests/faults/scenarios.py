@@ -1484,7 +1484,7 @@ def trust() -> Iterator[Scenario]:
         69,
         doors=(tls("wants_ours"),),
         requests=0,
-        connections=(1, 3),
+        connections=(1, 14),
     )
     yield made(
         "an authority that is no file",
