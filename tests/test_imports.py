@@ -133,7 +133,7 @@ def test_a_cloud_run_imports_its_provider_and_one_transport(manifest: Callable[.
 def test_a_supervised_run_imports_what_forks_as_well(manifest: Callable[..., Path]) -> None:
     """Both processes tell; what the parent becomes is no longer the launcher."""
     found = _loaded("--supervise", "-f", str(manifest('[env]\nX = "x"\n')), "--", "true")
-    assert found == Loaded(_START | _RUN | {"child.supervise"}, {"click"}, set())
+    assert found == Loaded(_START | _RUN | {"child.descriptors", "child.supervise"}, {"click"}, set())
 
 
 @pytest.mark.parametrize("command", ["check", "plan"])

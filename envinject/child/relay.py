@@ -12,6 +12,7 @@ import os
 import select
 import signal
 
+from .descriptors import FIRST_ABOVE, moved_up
 from .mask import Mask
 
 TYPE_CHECKING = False
@@ -24,7 +25,6 @@ _PIECE = 1 << 16
 _PIPE = 1 << 20
 _PAUSE_MILLISECONDS = 20
 """How long the begin of a value is held for its rest to come."""
-_FIRST_ABOVE = 3
 
 
 def begin(values: Sequence[tuple[str, bytes]]) -> int:
@@ -66,13 +66,13 @@ class Channel:
 
     def __init__(self, target: int, numbers: Sequence[int]) -> None:
         self.numbers = numbers
-        self.target = fcntl.fcntl(target, fcntl.F_DUPFD_CLOEXEC, _FIRST_ABOVE)
+        self.target = fcntl.fcntl(target, fcntl.F_DUPFD_CLOEXEC, FIRST_ABOVE)
         self.is_terminal = os.isatty(target)
         if self.is_terminal:
             self.reader, self.writer = _terminal_like(target)
             self.modes = _modes(self.writer)  # as they are before the child can change them
         else:
-            self.reader, self.writer = (_above(end) for end in os.pipe())
+            self.reader, self.writer = (moved_up(end) for end in os.pipe())
             if hasattr(fcntl, "F_SETPIPE_SZ"):
                 _try(fcntl.fcntl, self.writer, fcntl.F_SETPIPE_SZ, _PIPE)
 
@@ -95,15 +95,6 @@ def _is_open(number: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _above(descriptor: int) -> int:
-    """The descriptor, moved out of the way of the standard streams where those are closed."""
-    if descriptor >= _FIRST_ABOVE:
-        return descriptor
-    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_ABOVE)
-    os.close(descriptor)
-    return moved
 
 
 # What the relay does
@@ -218,7 +209,7 @@ def _tell_of_size(terminal: int) -> None:
 
 def _terminal_like(target: int) -> tuple[int, int]:
     """A pseudo-terminal with the size and the modes of another terminal: our end, and the child's."""
-    master, slave = (_above(end) for end in os.openpty())
+    master, slave = (moved_up(end) for end in os.openpty())
     _set_size(master, target)
     _set_modes(slave, _modes(target), makes_line_ends=False)
     return master, slave

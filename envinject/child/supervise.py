@@ -11,6 +11,7 @@ import sys
 from ..environ import words
 from ..errors import SystemRefused, UsageError
 from ..record import Record
+from .descriptors import FIRST_ABOVE, moved_up
 from .signals import OF_THE_INTERPRETER, hold_all, release
 
 TYPE_CHECKING = False
@@ -29,7 +30,6 @@ _PROGRAM = "import sys; sys.path.append(sys.argv[1]); import supervisor; supervi
 _WATCHED = b"SECRETS_EXEC_WATCHED"
 """What ties a fetcher to its supervisor: two descriptors, the digest of the values that are in use, and its key."""
 
-_WITHOUT_STREAMS = 3
 _KEPT = (b"LD_LIBRARY_PATH",)
 """What an interpreter may need to start at all. The parent inherits nothing else."""
 
@@ -85,16 +85,16 @@ def supervise(how: Supervision, given: Mapping[bytes, bytes]) -> Mapping[bytes, 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else the system would reap the child, and tell nobody
     shared = _has_terminal()
     said = [f"shared={int(shared)}", f"earlier={_list(_children(parent))}", f"given={_list(_not_ending(given_mask))}"]
-    key = os.urandom(32).hex().encode()
+    key, seeds = os.urandom(32).hex().encode(), []
     if how.watch:
-        said += [f"watch={how.watch}", f"change={how.on_change}", f"mask={_list(given_mask)}"]
-        said += [f"seed={_seed(key, given)}"]
+        seeds = [_seed(key, given)]
+        said += [f"watch={how.watch}", f"change={how.on_change}", f"mask={_list(given_mask)}", f"seed={_list(seeds)}"]
     reading, writing = _confirmation()
     if how.mask:
         _adopt_orphans()  # the relay is one, and may be the first
     child = _fork()
     if child:
-        _stay(child, reading, how, said, given)
+        _stay(child, [reading, *seeds], how, said, given)
     if not shared:
         os.setpgid(0, 0)
     if ignored:
@@ -127,7 +127,7 @@ def _seed(key: bytes, given: Mapping[bytes, bytes]) -> int:
     argv = [os.fsencode(sys.executable), *words()[1:]]
     strings = [key, b"%d" % len(argv), *argv, *(name + b"=" + value for name, value in given.items())]
     try:
-        seed = _moved_up(os.memfd_create("secrets-exec", os.MFD_CLOEXEC))
+        seed = moved_up(os.memfd_create("secrets-exec", os.MFD_CLOEXEC))
         with open(seed, "wb", closefd=False) as file:
             file.write(b"\0".join(strings))
     except OSError as error:
@@ -199,22 +199,13 @@ def _list(numbers: Iterable[int]) -> str:
 def _confirmation() -> tuple[int, int]:
     """A pipe whose writing end closes when the child's exec succeeds, which the parent learns as a SIGCHLD."""
     try:
-        reading, writing = (_moved_up(end) for end in os.pipe())
+        reading, writing = (moved_up(end) for end in os.pipe())
         fcntl.fcntl(reading, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(reading, _F_SETSIG, signal.SIGCHLD)
         fcntl.fcntl(reading, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
     except OSError as error:
         raise _refused(error) from None
     return reading, writing
-
-
-def _moved_up(descriptor: int) -> int:
-    """The same descriptor above the standard streams, which may have been closed."""
-    if descriptor >= _WITHOUT_STREAMS:
-        return descriptor
-    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _WITHOUT_STREAMS)
-    os.close(descriptor)
-    return moved
 
 
 def _fork() -> int:
@@ -264,7 +255,7 @@ def _prctl(option: int, value: int) -> None:
 # The parent, until it is the supervisor.
 
 
-def _stay(child: int, reading: int, how: Supervision, said: list[str], given: Mapping[bytes, bytes]) -> NoReturn:
+def _stay(child: int, kept: list[int], how: Supervision, said: list[str], given: Mapping[bytes, bytes]) -> NoReturn:
     """Become the supervisor: signals stay blocked, and what has come stays pending.
 
     But for those that the interpreter ignores: when it starts, the system forgets them.
@@ -275,16 +266,15 @@ def _stay(child: int, reading: int, how: Supervision, said: list[str], given: Ma
         if not how.mask:
             _adopt_orphans()
         sockets = _notify_socket(given) if how.notify else []
-        seed = [int(word[5:]) for word in said if word.startswith("seed=")]
-        _only(reading, *sockets, *seed, lets_go=not how.watch)
-        said += [f"child={child}", f"reading={reading}", f"notify={_list(sockets)}", f"grace={how.grace}"]
+        _only(*kept, *sockets, lets_go=not how.watch)
+        said += [f"child={child}", f"reading={kept[0]}", f"notify={_list(sockets)}", f"grace={how.grace}"]
         said += [f"forward={how.forward}", f"packages={_folder_of_psutil()}"]
         said += [f"early={_list(signal.sigpending() & set(OF_THE_INTERPRETER))}"]
         if not how.watch:
             os.chdir("/")
-        kept = {name: given[name] for name in _KEPT if name in given}
+        environ = {name: given[name] for name in _KEPT if name in given}
         options = ["-I", "-S", *["-B"] * sys.dont_write_bytecode]
-        os.execve(sys.executable, [sys.executable, *options, "-c", _PROGRAM, _FOLDER, *said], kept)
+        os.execve(sys.executable, [sys.executable, *options, "-c", _PROGRAM, _FOLDER, *said], environ)
     except (OSError, ValueError, ImportError):  # ImportError: a Python without ctypes
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -317,7 +307,7 @@ def _notify_socket(given: Mapping[bytes, bytes]) -> list[int]:
         link.connect(b"\0" + address[1:] if address[:1] == b"@" else address)
     except OSError:  # a manager that has gone is no reason not to start
         return []
-    return [_moved_up(link.detach())]
+    return [moved_up(link.detach())]
 
 
 def _only(*kept: int, lets_go: bool) -> None:
@@ -331,7 +321,7 @@ def _only(*kept: int, lets_go: bool) -> None:
     if not lets_go:
         return
     for descriptor in _open_descriptors():
-        if descriptor >= _WITHOUT_STREAMS and descriptor not in kept:
+        if descriptor >= FIRST_ABOVE and descriptor not in kept:
             _close(descriptor)
     _empty(0)
     _empty(1)
