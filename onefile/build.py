@@ -2,8 +2,8 @@
 
     python onefile/build.py
 
-Reads from top to bottom: what is taken from Debian and from PyPI, how libcurl and the modules in C are compiled, what is
-frozen, how all is linked. Each step is done again only when what it is made of has changed; everything lies in
+Reads from top to bottom: what is taken from Debian and from PyPI, how libcurl and the modules in C are compiled, what
+is frozen, how all is linked. Each step is done again only when what it is made of has changed; everything lies in
 `build/onefile/`, nothing is installed on the machine. Needs Debian 12 with gcc, make, dpkg-dev and the usual deb lines.
 """
 
@@ -31,7 +31,8 @@ LARGEST = 20_000_000
 # What is taken from where
 
 DEBS = """
-    libbluetooth-dev libnghttp2-dev libpython3.11-dev libpython3.11-minimal libpython3.11-stdlib libssl-dev python3.11-minimal zlib1g-dev
+    libbluetooth-dev libnghttp2-dev libpython3.11-dev libpython3.11-minimal libpython3.11-stdlib libssl-dev
+    python3.11-minimal zlib1g-dev
 """.split()
 """Static libraries and headers; the interpreter of the same build, which freezes."""
 
@@ -43,8 +44,8 @@ FROM_SOURCE = ("pycurl", "psutil")
 CURL = """
     --disable-shared --enable-static --with-openssl --with-nghttp2 --enable-threaded-resolver
     --disable-openssl-auto-load-config --disable-dependency-tracking --disable-symbol-hiding --without-ca-bundle
-    --without-ca-path --without-zlib --without-brotli --without-zstd --without-libpsl --without-libidn2 --without-librtmp
-    --without-libssh2 --without-libgsasl --without-gssapi --disable-ares --disable-alt-svc --disable-cookies
+    --without-ca-path --without-zlib --without-brotli --without-zstd --without-libpsl --without-libidn2
+    --without-librtmp --without-libssh2 --without-libgsasl --without-gssapi --disable-ares --disable-alt-svc --disable-cookies
     --disable-dict --disable-doh --disable-file --disable-ftp --disable-gopher --disable-hsts --disable-imap
     --disable-ldap --disable-ldaps --disable-manual --disable-mqtt --disable-netrc --disable-ntlm --disable-ntlm-wb
     --disable-pop3 --disable-rtsp --disable-smb --disable-smtp --disable-telnet --disable-tftp --disable-tls-srp
@@ -68,7 +69,10 @@ def main() -> None:
     step(from_pypi, [HERE / "requirements.txt"])
     step(libcurl, CURL, [WORK / "debian.made"])
     step(modules_in_c, COMPILE, OF_PYTHON, [WORK / "libcurl.made", WORK / "from_pypi.made"])
-    step(frozen, [HERE / "freeze.py", *ours(), WORK / "debian.made", WORK / "from_pypi.made"])
+    step(
+        frozen,
+        [HERE / "freeze.py", *ours(), *(HERE / "inside").glob("*.py"), WORK / "debian.made", WORK / "from_pypi.made"],
+    )
     step(linked, COMPILE, LINK, [HERE / "main.c", WORK / "modules_in_c.made", WORK / "frozen.made", RESULT])
     size = RESULT.stat().st_size
     print(f"{RESULT.relative_to(ROOT)}: {size / 1e6:.1f} MB, made in {time.monotonic() - started:.0f} s")
@@ -237,7 +241,8 @@ def libraries() -> Path:
 
 def modules_in_c() -> None:
     folder = empty(WORK / "objects")
-    python, curl, psutil = WORK / "sources/python3.11/Modules", the(WORK / "pypi", "pycurl-*"), the(WORK / "pypi", "psutil-*")
+    python, pypi = WORK / "sources" / "python3.11" / "Modules", WORK / "pypi"
+    curl, psutil = the(pypi, "pycurl-*"), the(pypi, "psutil-*")
     commands = [compiling(python / name, folder, "-DPy_BUILD_CORE_BUILTIN", f"-I{python}") for name in OF_PYTHON]
     version = curl.name.partition("-")[2]
     flags = [f'-DPYCURL_VERSION="{version}"', "-DHAVE_CURL_SSL=1", "-DHAVE_CURL_OPENSSL=1", "-DCURL_STATICLIB"]
@@ -247,8 +252,9 @@ def modules_in_c() -> None:
     commands += [compiling(file, folder, *flags) for file in sorted((curl / "src").glob("*.c"))]
     flags = [f"-DPSUTIL_VERSION={psutil.name.partition('-')[2].replace('.', '')}", "-DPSUTIL_SIZEOF_PID_T=4"]
     flags += ["-DPSUTIL_POSIX=1", "-DPSUTIL_LINUX=1", f"-I{psutil}"]
-    files = [psutil / "psutil/_psutil_linux.c"]
-    files += [file for part in ("all", "posix", "linux") for file in sorted((psutil / "psutil/arch" / part).glob("*.c"))]
+    files = [psutil / "psutil" / "_psutil_linux.c"]
+    for part in ("all", "posix", "linux"):
+        files += sorted((psutil / "psutil" / "arch" / part).glob("*.c"))
     commands += [compiling(file, folder, *flags) for file in files]
     all_at_once(commands)
 

@@ -1,6 +1,6 @@
 """Freezes modules: compiles what the launcher can reach, and writes it as data for the linker, with a table in C.
 
-    python3.11 -I -S freeze.py FOLDER_FOR_THE_RESULT FOLDER_OF_PACKAGES FOLDER_OF_ENVINJECT
+    python3.11 -S freeze.py FOLDER_FOR_THE_RESULT FOLDER_OF_PACKAGES FOLDER_OF_ENVINJECT
 
 Run by the very interpreter that will read the result, since bytecode is for one release. What is reached is found by
 reading the code (modulefinder), from every module of the packages; nothing is imported, but for the order: the modules
@@ -13,29 +13,36 @@ import pkgutil
 import sys
 from modulefinder import ModuleFinder
 
-PACKAGES = "envinject click dotenv requests urllib3 idna certifi charset_normalizer yaml psutil".split()
+PACKAGES = "envinject click dotenv requests urllib3 idna charset_normalizer yaml psutil".split()
 
 START = """
-    encodings encodings.aliases encodings.utf_8 envinject.__main__ envinject.cli.app envinject.run envinject.fetch.engine
-    envinject.providers.kakaocloud envinject.providers.ncloud envinject.transports.curl
+    encodings encodings.aliases encodings.utf_8 envinject.__main__ envinject.cli.app envinject.run
+    envinject.fetch.engine envinject.providers.kakaocloud envinject.providers.ncloud envinject.transports.curl
 """.split()
 """Modules that a usual start imports, by themselves or by what they import."""
 
 PROGRAMS = "program supervisor watcher fetcher descendants".split()
 """Our small programs (envinject/child/program.py), which are imported by their names alone."""
 
-CODECS = "ascii charmap cp1252 cp437 idna latin_1 punycode utf_16 utf_16_be utf_16_le utf_32 utf_32_be utf_32_le utf_8 utf_8_sig"
+CODECS = """
+    ascii charmap cp1252 cp437 idna latin_1 punycode utf_16 utf_16_be utf_16_le utf_32 utf_32_be utf_32_le utf_8
+    utf_8_sig
+""".split()
 
 LEFT_OUT = """
-    IPython OpenSSL _pydecimal argparse asyncio bz2 concurrent cryptography csv ctypes curses distutils doctest ensurepip ftplib
-    html idlelib ipywidgets js lib2to3 lzma multiprocessing optparse pdb pickle plistlib py_compile pydoc pyodide sqlite3
-    setuptools statistics tarfile test tkinter trustme turtle unittest webbrowser xml xmlrpc zipapp
+    IPython OpenSSL _pydecimal argparse asyncio bz2 concurrent cryptography csv ctypes curses distutils doctest
+    ensurepip ftplib html idlelib ipywidgets js lib2to3 lzma multiprocessing optparse pdb pickle plistlib py_compile
+    pydoc pyodide setuptools sqlite3 statistics tarfile test tkinter trustme turtle unittest webbrowser xml xmlrpc
 """.split()
 """What some module names and no path of ours comes to: other systems, other versions, development."""
 
-LEFT_OUT_BY_END = (
-    ".testing ._winconsole _pswindows _psosx _psbsd _pssunos _psaix ._winappdirs .emscripten .http2 .pyopenssl .socks .ipython"
-).split()
+LEFT_OUT_BY_END = """
+    .testing ._winconsole _pswindows _psosx _psbsd _pssunos _psaix ._winappdirs .emscripten .http2 .pyopenssl .socks
+    .ipython
+""".split()
+
+INSIDE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside")
+"""Modules that stand in for others."""
 
 ALREADY = """
     _collections_abc _sitebuiltins abc codecs genericpath importlib._bootstrap importlib._bootstrap_external
@@ -46,7 +53,7 @@ ALREADY = """
 
 def main() -> None:
     result, packages, ours = sys.argv[1:]
-    sys.path[:0] = [ours, packages]
+    sys.path[:0] = [ours, INSIDE, packages]
     sys.dont_write_bytecode = True
     files = found()
     order = [name for name in imported(START) if name in files]
@@ -64,14 +71,16 @@ def found() -> "dict[str, tuple[str, bool]]":
     for name in PACKAGES:
         finder.import_hook(name)
         for module in pkgutil.walk_packages(finder.modules[name].__path__, f"{name}."):
+            if any(f"{end}." in module.name for end in LEFT_OUT_BY_END):
+                continue
             if not module.name.endswith((*LEFT_OUT_BY_END, ".__main__")) or module.name == "envinject.__main__":
                 reach(finder, module.name)
-    for codec in CODECS.split():
+    for codec in CODECS:
         finder.import_hook(f"encodings.{codec}")
     return {
         name: (module.__file__, module.__path__ is not None)
         for name, module in finder.modules.items()
-        if (module.__file__ or "").endswith(".py") and name not in ALREADY and not name.endswith((*LEFT_OUT_BY_END,))
+        if (module.__file__ or "").endswith(".py") and name not in ALREADY and not name.endswith(tuple(LEFT_OUT_BY_END))
     }
 
 

@@ -78,22 +78,24 @@ static PyObject *init_own(void) { return PyModule_Create(&own_module); }
  * stands for the one of libpython (config.c), which has more; an import goes through it from its begin. */
 
 /* OpenSSL reads no configuration: a file of the system may name engines and providers that are not in here. */
-#define WITH_OPENSSL(module) \
+static void start_openssl(void) { OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL); }
+
+#define AFTER(action, module) \
     PyObject *PyInit_##module(void); \
-    static PyObject *init_##module(void) { \
-        OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL); \
-        return PyInit_##module(); \
-    }
-WITH_OPENSSL(_hashlib)
-WITH_OPENSSL(_pycurl)
-WITH_OPENSSL(_ssl)
+    static PyObject *init_##module(void) { return action, PyInit_##module(); }
+AFTER(start_openssl(), _hashlib)
+AFTER(start_openssl(), _ssl)
+AFTER((start_openssl(), look_up_by_ourselves()), _pycurl)
+AFTER(look_up_by_ourselves(), _socket)
+AFTER(look_up_by_ourselves(), grp)
+AFTER(look_up_by_ourselves(), pwd)
 
 #define MODULES(_) \
     _(_thread) _(_weakref) _(_abc) _(_codecs) _(_io) _(_signal) _(_stat) _(_string) _(errno) _(itertools) _(posix) _(time) \
     _(_collections) _(_functools) _(_operator) _(_json) _(_sre) _(_struct) _(binascii) _(fcntl) _(math) _(resource) \
     _(select) _(_ast) _(_bisect) _(_blake2) _(_contextvars) _(_csv) _(_datetime) _(_heapq) _(_imp) _(_locale) _(_md5) \
-    _(_opcode) _(_posixsubprocess) _(_queue) _(_random) _(_sha1) _(_sha256) _(_sha3) _(_sha512) _(_socket) _(_tokenize) \
-    _(_tracemalloc) _(_typing) _(array) _(atexit) _(gc) _(grp) _(pwd) _(termios) _(unicodedata) _(zlib)
+    _(_opcode) _(_posixsubprocess) _(_queue) _(_random) _(_sha1) _(_sha256) _(_sha3) _(_sha512) _(_tokenize) \
+    _(_tracemalloc) _(_typing) _(array) _(atexit) _(gc) _(termios) _(unicodedata) _(zlib)
 
 #define DECLARED(module) PyObject *PyInit_##module(void);
 #define IN_TABLE(module) {#module, PyInit_##module},
@@ -109,7 +111,10 @@ struct _inittab _PyImport_Inittab[] = {
     {"_pycurl", init__pycurl},
     MODULES(IN_TABLE)
     {"_hashlib", init__hashlib},
+    {"_socket", init__socket},
     {"_ssl", init__ssl},
+    {"grp", init_grp},
+    {"pwd", init_pwd},
     {"psutil._psutil_linux", PyInit__psutil_linux},
     {NULL, NULL},
 };
@@ -154,7 +159,7 @@ static void start(int argc, char **argv) {
     PyConfig_InitIsolatedConfig(&config);
     config.site_import = 0;
     config.parse_argv = 0;
-    config.pathconfig_warnings = 0; config.verbose = getenv("OFV") ? 2 : 0;
+    config.pathconfig_warnings = 0;
     config.write_bytecode = 0;
     config.use_frozen_modules = 1;
     config.install_signal_handlers = 1; /* SIGPIPE becomes an error, as in every Python program */
@@ -176,7 +181,6 @@ int main(int argc, char **argv) {
     const char *name = argc > 0 ? argv[0] : "";
     int is_program = strncmp(name, PROGRAM, strlen(PROGRAM)) == 0;
     if (!is_program) end_on_signals();
-    look_up_by_ourselves();
     start(argc, argv);
     _exit(run(is_program ? name + strlen(PROGRAM) : "envinject.__main__"));
 }

@@ -13,20 +13,26 @@ if TYPE_CHECKING:
 _PASSES = 100
 
 
-def main(packages: str, root: str, number: str, group: str, *earlier: str) -> None:
+def main() -> None:
+    """Do what our words say: where psutil lies, then as `_signal` takes them."""
+    packages, *words = sys.argv[1:]
+    if packages:
+        sys.path.append(packages)
+    _signal(*map(int, words))
+
+
+def _signal(root: int, number: int, group: int, *earlier: int) -> None:
     """Send signal `number` to all below the process `root`, but to `group`'s members and what is below `earlier`.
 
     To kill is done again until none is left, whatever its group: a process may have made another one meanwhile.
     """
-    if packages:
-        sys.path.append(packages)
-    kills = int(number) == signal.SIGKILL
+    kills = number == signal.SIGKILL
     for _ in range(_PASSES if kills else 1):
-        found = _below(int(root))
-        for spared in (os.getpid(), *map(int, earlier)):
+        found = _below(root)
+        for spared in (os.getpid(), *earlier):
             found -= _with_all_below(spared)
         for process in found:
-            _send(process, int(number), 0 if kills else int(group))
+            _send(process, number, 0 if kills else group)
         if not found:
             return
 
@@ -68,7 +74,3 @@ def _send(process: psutil.Process, number: int, spared_group: int) -> None:
             process.send_signal(number)
     except (OSError, psutil.Error):  # it has ended, or is not ours to signal
         return
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

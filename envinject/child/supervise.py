@@ -12,6 +12,7 @@ from ..environ import words
 from ..errors import SystemRefused, UsageError
 from ..record import Record
 from .descriptors import FIRST_ABOVE, moved_up
+from .program import FOLDER, IS_ONE_FILE, command
 from .signals import OF_THE_INTERPRETER, hold_all, release
 
 TYPE_CHECKING = False
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 CHILD, GROUP = "child", "group"
 RESTART, EXIT = "restart", "exit"
 GRACE = 10.0
-
-_FOLDER = os.path.dirname(os.path.abspath(__file__))
-_PROGRAM = "import sys; sys.path.append(sys.argv[1]); import supervisor; supervisor.main(sys.argv[2:])"
-"""Imported, for its bytecode: compiling it at each start would cost time, and 0.7 MiB that stay."""
 
 _WATCHED = b"SECRETS_EXEC_WATCHED"
 """What ties a fetcher to its supervisor: two descriptors, the digest of the values that are in use, and its key."""
@@ -247,6 +244,11 @@ def _die_with(parent: int, number: int) -> None:
 
 
 def _prctl(option: int, value: int) -> None:
+    if IS_ONE_FILE:
+        import _secrets_exec
+
+        _secrets_exec.prctl(option, value)
+        return
     import ctypes  # cost milliseconds, and there is no other way; not in the process that stays
 
     ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), 0, 0, 0)
@@ -273,12 +275,11 @@ def _stay(child: int, kept: list[int], how: Supervision, said: list[str], given:
         if not how.watch:
             os.chdir("/")
         environ = {name: given[name] for name in _KEPT if name in given}
-        options = ["-I", "-S", *["-B"] * sys.dont_write_bytecode]
-        os.execve(sys.executable, [sys.executable, *options, "-c", _PROGRAM, _FOLDER, *said], environ)
+        os.execve(sys.executable, command("supervisor", *said), environ)
     except (OSError, ValueError, ImportError):  # ImportError: a Python without ctypes
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    raise SystemRefused("the supervisor cannot be started", where=_FOLDER, hint="leave --supervise out")
+    raise SystemRefused("the supervisor cannot be started", where=FOLDER, hint="leave --supervise out")
 
 
 def _put_in_own_group(child: int) -> None:

@@ -13,8 +13,12 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from typing import NoReturn
+
+    from .program import command
+else:
+    from program import command  # from the folder that we lie in
 
 _ALL = signal.valid_signals()
 _ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
@@ -41,7 +45,6 @@ _ON_HANGUP = {signal.SIGHUP, signal.SIGCONT}
 """Of these, what it sends to the leader of the session alone."""
 
 _CHANGES = os.WNOHANG | os.WUNTRACED | os.WCONTINUED
-_DESCENDANTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "descendants.py")
 
 
 class Supervisor:
@@ -273,9 +276,9 @@ class Supervisor:
             _send(os.killpg, self.child, number)
         spared = 0 if self.shared else self.child
         words = [self.packages, str(self.pid), str(int(number)), str(spared), *map(str, self.spared())]
-        command = [sys.executable, "-I", "-B", *["-S"] * bool(self.packages), _DESCENDANTS, *words]
+        begun = command("descendants", *words, site=not self.packages)
         try:
-            os.posix_spawn(sys.executable, command, os.environ, setpgroup=0, setsigmask=())
+            os.posix_spawn(sys.executable, begun, os.environ, setpgroup=0, setsigmask=())
         except OSError:  # no room for a process: the group was signalled, and the rest has its time
             return
 
@@ -350,10 +353,10 @@ def _let_go_of_standard_error() -> None:
         os.close(2)
 
 
-def main(words: Iterable[str]) -> NoReturn:
-    """Supervise as the words say, each `name=value`."""
+def main() -> NoReturn:
+    """Supervise as our words say, each `name=value`."""
     try:
-        said = dict(word.split("=", 1) for word in words)
+        said = dict(word.split("=", 1) for word in sys.argv[1:])
         if "watch" in said:
             __import__("watcher").Watcher(said).stay()  # only where it is asked for; it hands the streams on
         _let_go_of_standard_error()

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import NoReturn
 
+    from .program import command
     from .supervisor import Supervisor, tell
 else:
-    from supervisor import Supervisor, tell  # as the program that imports us knows it
+    from program import command  # as the program that imports us knows them
+    from supervisor import Supervisor, tell
 
 RESTART, EXIT = "restart", "exit"
 
@@ -31,15 +33,6 @@ _GO = b"g"
 _SYSTEM = 71
 _JITTER = 0.1
 """Of the interval: many that watch one store spread."""
-
-_FETCHER = """
-import os, sys
-seed, words = int(sys.argv[1]), sys.argv[2].encode()
-key, count, *strings = os.pread(seed, os.fstat(seed).st_size, 0).split(b"\\0")
-os.close(seed)
-argv, environ = strings[: int(count)], dict(one.split(b"=", 1) for one in strings[int(count) :] if b"=" in one)
-os.execve(argv[0], argv, {**environ, b"SECRETS_EXEC_WATCHED": words + b":" + key})
-"""
 
 
 class Watcher(Supervisor):
@@ -105,24 +98,24 @@ class Watcher(Supervisor):
         fcntl.fcntl(self.told, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
         for descriptor in (telling, going, self.seed):
             os.set_inheritable(descriptor, True)
-        command = [sys.executable, "-I", "-S", "-c", _FETCHER, str(self.seed), f"{telling}:{going}:{self.digest}"]
+        begun = command("fetcher", str(self.seed), f"{telling}:{going}:{self.digest}")
         try:
             self.fetcher = os.fork()
         except OSError:  # no room for a process: another time
             self.dismiss()
         else:
             if not self.fetcher:
-                self.become(command)
+                self.become(begun)
         os.close(telling)
         os.close(going)
 
-    def become(self, command: list[str]) -> NoReturn:
+    def become(self, begun: list[str]) -> NoReturn:
         """In the fetcher: begin as the launcher did. The C library's own way to do so would ignore two signals."""
         try:
             if not self.shared:
                 os.setpgid(0, 0)
             signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
-            os.execve(sys.executable, command, os.environ)
+            os.execve(sys.executable, begun, os.environ)
         finally:
             os._exit(_SYSTEM)
 

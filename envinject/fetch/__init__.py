@@ -69,7 +69,7 @@ def _read(
     options = manifest.options
     policy = Policy(started, len(targets), timeout=options.timeout, outage=options.outage, chance=chance)
     engine = Engine(
-        lambda: open_transport(decoded(given)),
+        lambda: open_transport(decoded(given), lambda what, hint: log.warning(what, hint=hint)),
         policy,
         Clock(time.monotonic, time.time),
         log,

@@ -10,10 +10,13 @@ from ..record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Protocol
 
     from ..url import Endpoint
+
+    Warn = Callable[[str, str], None]
+    """Takes what there is to warn of, and a hint."""
 
 CONNECT_SECONDS = 3.0
 """The time to connect to one address; the next address is tried after it."""
@@ -124,7 +127,7 @@ def ends_in_its_head(status: int, headers: Mapping[str, str], body: bytes) -> bo
     return status == 200 and not body and "content-length" not in headers and "transfer-encoding" not in headers
 
 
-def open_transport(environ: Mapping[str, str]) -> Transport:
+def open_transport(environ: Mapping[str, str], warn: Warn) -> Transport:
     """The transport of this run, imported now and not earlier. `environ` is the launcher's environment.
 
     SECRETS_EXEC_TRANSPORT names it; without that it is curl where pycurl is installed.
@@ -137,11 +140,11 @@ def open_transport(environ: Mapping[str, str]) -> Transport:
         try:
             from .curl import CurlTransport
 
-            return CurlTransport(environ)
+            return CurlTransport(environ, warn)
         except ImportError:
             pass
         if name:
             raise UsageError("the transport curl needs pycurl", hint="pip install pycurl, or leave the variable out")
     from .requests import RequestsTransport
 
-    return RequestsTransport(environ)
+    return RequestsTransport(environ, warn)

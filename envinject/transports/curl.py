@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from . import Request, Route, Tag
+    from . import Request, Route, Tag, Warn
     from .trust import Authorities
 
 _HTTP_2 = 3
@@ -98,10 +98,11 @@ _left: list[Any] = []
 class CurlTransport:
     """Sends everything at once from one thread; libcurl's own events say when to look at it again."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], warn: Warn) -> None:
         os.environ.pop("SSLKEYLOGFILE", None)  # libcurl reads it by itself; the child's environment is apart
         self._curl = load()
         self._environ = environ
+        self._warn = warn
         self._poll = select.poll()
         self._wakes: float | None = None
         self._under_way: dict[Any, _Exchange] = {}
@@ -315,12 +316,15 @@ class CurlTransport:
             handle.setopt(option, trusted.file)
         for option in (curl.CAPATH, curl.PROXY_CAPATH):
             handle.setopt(option, trusted.folder)
+        if trusted.pem:
+            for option in (curl.CAINFO_BLOB, curl.PROXY_CAINFO_BLOB):
+                handle.setopt(option, trusted.pem)
         for option, value in options.items():
             handle.setopt(option, value)
 
     def _trusted_by(self, route: Route) -> Authorities:
         if route not in self._trusted:
-            self._trusted[route] = authorities(route.ca_bundle, self._environ)
+            self._trusted[route] = authorities(route.ca_bundle, self._environ, self._warn)
         return self._trusted[route]
 
     def _failure(self, handle: Any, code: int, text: str) -> Failure:

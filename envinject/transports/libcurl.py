@@ -6,6 +6,7 @@ which nobody here uses. So the extension module inside the package is loaded by 
 
 from __future__ import annotations
 
+import sys
 from importlib.machinery import PathFinder
 
 TYPE_CHECKING = False
@@ -18,6 +19,8 @@ def load() -> Any:
 
     Raises: ImportError when pycurl is not installed, or has no build for this interpreter.
     """
+    if "_pycurl" in sys.builtin_module_names:  # in the one file
+        return __import__("_pycurl")
     package = PathFinder.find_spec("pycurl")
     if package is None:
         raise ImportError("pycurl is not installed")

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
-    from . import Request, Route, Tag
+    from . import Request, Route, Tag, Warn
 
 _PIECE = 1 << 16
 _LARGEST_EXCHANGE = 4 * LARGEST_ANSWER
@@ -55,8 +55,9 @@ _CUT_SHORT = "its answer is cut short"
 class RequestsTransport:
     """Sends each request in a thread of its own; a thread that is done takes the next request."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], warn: Warn) -> None:
         self._environ = environ
+        self._warn = warn
         self._threads = 0
         self._outstanding = 0
         self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
@@ -133,7 +134,7 @@ class RequestsTransport:
             return None
         route = request.route
         if route not in self._contexts:
-            self._contexts[route] = _new_context(route, self._environ)
+            self._contexts[route] = _new_context(route, self._environ, self._warn)
         return self._contexts[route]
 
 
@@ -253,12 +254,12 @@ class _Adapter(HTTPAdapter):
 _POOLS = {"http": _Pool, "https": _SecurePool}
 
 
-def _new_context(route: Route, environ: Mapping[str, str]) -> ssl.SSLContext | Failure:
-    chosen = authorities(route.ca_bundle, environ)
+def _new_context(route: Route, environ: Mapping[str, str], warn: Warn) -> ssl.SSLContext | Failure:
+    chosen = authorities(route.ca_bundle, environ, warn)
     context = _Context(ssl.PROTOCOL_TLS_CLIENT)  # verifies, and reads no SSLKEYLOGFILE
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_verify_locations(chosen.file, chosen.folder)
+        context.load_verify_locations(chosen.file, chosen.folder, chosen.pem and chosen.pem.decode())
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno in _EXHAUSTED:
             return _NOTHING_LEFT

@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from . import Warn
+
 _SYSTEM_FOLDERS = ("/etc/ssl/certs", "/etc/pki/tls/certs", "/system/etc/security/cacerts")
 _SYSTEM_FILES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -33,17 +35,18 @@ VERDICTS = {
 
 
 class Authorities(Record):
-    """A file of certificates, a folder of them by hash, or both; never neither."""
+    """A file of certificates, a folder of them by hash, or both; where there is neither, the certificates as PEM."""
 
     file: str | None = None
     folder: str | None = None
+    pem: bytes | None = None
 
 
-def authorities(ca_bundle: str | None, environ: Mapping[str, str]) -> Authorities:
+def authorities(ca_bundle: str | None, environ: Mapping[str, str], warn: Warn) -> Authorities:
     """What to trust: `ca_bundle`, else SSL_CERT_FILE and SSL_CERT_DIR, else REQUESTS_CA_BUNDLE, else the system's.
 
     A hashed folder is preferred to a bundle, which takes 20 to 40 ms to read. Where the system has neither,
-    certifi's bundle serves.
+    certifi's bundle serves, which is as old as what it came with: that is told.
     """
     if ca_bundle:
         return _either(ca_bundle)
@@ -60,7 +63,11 @@ def authorities(ca_bundle: str | None, environ: Mapping[str, str]) -> Authoritie
             return Authorities(file)
     import certifi  # only where the system has no authorities of its own
 
-    return Authorities(certifi.where())
+    warn(
+        "this system has no certificate authorities: those that came with secrets-exec are trusted",
+        "install ca-certificates; or name a file of them in SSL_CERT_FILE or ca_bundle",
+    )
+    return Authorities(pem=certifi.contents().encode())  # its path may be in an archive, or nowhere
 
 
 def _either(path: str) -> Authorities:

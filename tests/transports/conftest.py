@@ -65,7 +65,7 @@ def drive(transport_name: str) -> Iterator[Callable[..., Driver]]:
     opened: list[Transport] = []
 
     def drive(environ: Mapping[str, str] | None = None) -> Driver:
-        transport = open_transport({"SECRETS_EXEC_TRANSPORT": transport_name, **(environ or {})})
+        transport = open_transport({"SECRETS_EXEC_TRANSPORT": transport_name, **(environ or {})}, pytest.fail)
         opened.append(transport)
         return Driver(transport)
 

@@ -548,7 +548,7 @@ def test_no_tls_key_is_ever_written(transport_name, secure, tls, ca_file, tmp_pa
         "import os, sys\n"
         "from envinject.transports import Request, Route, open_transport\n"
         "from envinject.url import parse_endpoint\n"
-        "transport = open_transport(dict(os.environ))\n"
+        "transport = open_transport(dict(os.environ), print)\n"
         "route = Route(sys.argv[2], sys.argv[3])\n"
         "transport.send(1, Request('GET', parse_endpoint(sys.argv[1]), '/', route=route), 10)\n"
         "while not (came := transport.wait(10)): pass\n"

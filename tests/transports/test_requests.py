@@ -178,7 +178,7 @@ def test_a_system_without_descriptors_is_told(scheme):
         "import resource, sys\n"
         "from envinject.transports import Request, open_transport\n"
         "from envinject.url import parse_endpoint\n"
-        "transport = open_transport({'SECRETS_EXEC_TRANSPORT': 'requests'})\n"
+        "transport = open_transport({'SECRETS_EXEC_TRANSPORT': 'requests'}, print)\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n"
         "transport.send(1, Request('GET', parse_endpoint(sys.argv[1]), '/'), 10)\n"
         "print(transport.wait(10)[0][1].kind)\n"
