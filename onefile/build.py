@@ -45,9 +45,10 @@ CURL = """
     --disable-shared --enable-static --with-openssl --with-nghttp2 --enable-threaded-resolver
     --disable-openssl-auto-load-config --disable-dependency-tracking --disable-symbol-hiding --without-ca-bundle
     --without-ca-path --without-zlib --without-brotli --without-zstd --without-libpsl --without-libidn2
-    --without-librtmp --without-libssh2 --without-libgsasl --without-gssapi --disable-ares --disable-alt-svc --disable-cookies
-    --disable-dict --disable-doh --disable-file --disable-ftp --disable-gopher --disable-hsts --disable-imap
-    --disable-ldap --disable-ldaps --disable-manual --disable-mqtt --disable-netrc --disable-ntlm --disable-ntlm-wb
+    --without-librtmp --without-libssh2 --without-libgsasl --without-gssapi --disable-ares --disable-alt-svc
+    --disable-cookies --disable-dict --disable-doh --disable-file --disable-ftp --disable-gopher --disable-hsts
+    --disable-imap
+    --disable-ldap --disable-ldaps --disable-manual --disable-mqtt --disable-ntlm --disable-ntlm-wb
     --disable-pop3 --disable-rtsp --disable-smb --disable-smtp --disable-telnet --disable-tftp --disable-tls-srp
     --disable-unix-sockets --disable-websockets --disable-dateparse --disable-libcurl-option
 """.split()
@@ -120,7 +121,7 @@ def empty(folder: Path) -> Path:
 
 
 def ours() -> list[Path]:
-    return sorted((ROOT / "envinject").rglob("*.py"))
+    return sorted([*(ROOT / "envinject").rglob("*.py"), *(HERE / "inside").glob("*.py")])
 
 
 # 1. Debian: static libraries, and the sources of what is built here

@@ -30,16 +30,17 @@ CODECS = """
 """.split()
 
 LEFT_OUT = """
-    IPython OpenSSL _pydecimal argparse asyncio bz2 concurrent cryptography csv ctypes curses distutils doctest
-    ensurepip ftplib html idlelib ipywidgets js lib2to3 lzma multiprocessing optparse pdb pickle plistlib py_compile
+    IPython OpenSSL _pydecimal argparse asyncio bz2 concurrent cryptography ctypes curses distutils doctest
+    ensurepip ftplib idlelib ipywidgets js lib2to3 lzma multiprocessing optparse pdb pickle plistlib py_compile
     pydoc pyodide setuptools sqlite3 statistics tarfile test tkinter trustme turtle unittest webbrowser xml xmlrpc
 """.split()
 """What some module names and no path of ours comes to: other systems, other versions, development."""
 
-LEFT_OUT_BY_END = """
-    .testing ._winconsole _pswindows _psosx _psbsd _pssunos _psaix ._winappdirs .emscripten .http2 .pyopenssl .socks
-    .ipython
+LEFT_OUT_BELOW = """
+    __main__ _pswindows _psosx _psbsd _pssunos _psaix _winappdirs _winconsole cli emscripten ipython pyopenssl socks
+    testing
 """.split()
+"""Parts of packages: of other systems, or for people."""
 
 INSIDE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside")
 """Modules that stand in for others."""
@@ -71,17 +72,20 @@ def found() -> "dict[str, tuple[str, bool]]":
     for name in PACKAGES:
         finder.import_hook(name)
         for module in pkgutil.walk_packages(finder.modules[name].__path__, f"{name}."):
-            if any(f"{end}." in module.name for end in LEFT_OUT_BY_END):
-                continue
-            if not module.name.endswith((*LEFT_OUT_BY_END, ".__main__")) or module.name == "envinject.__main__":
+            if not is_left_out(module.name):
                 reach(finder, module.name)
     for codec in CODECS:
         finder.import_hook(f"encodings.{codec}")
     return {
         name: (module.__file__, module.__path__ is not None)
         for name, module in finder.modules.items()
-        if (module.__file__ or "").endswith(".py") and name not in ALREADY and not name.endswith(tuple(LEFT_OUT_BY_END))
+        if (module.__file__ or "").endswith(".py") and name not in ALREADY and not is_left_out(name)
     }
+
+
+def is_left_out(name: str) -> bool:
+    ours = name.startswith("envinject.")
+    return not ours and any(part in LEFT_OUT_BELOW for part in name.split(".")[1:])
 
 
 def reach(finder: ModuleFinder, name: str) -> None:
