@@ -5,14 +5,12 @@ No error holds a piece of the document: it may be the secret.
 
 from __future__ import annotations
 
-import json
-from json.encoder import encode_basestring
-
 from .errors import BadValue, NotFound, shown, suggest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from collections.abc import Callable
+    from typing import Any, NoReturn
 
     Json = dict[str, "Json"] | list["Json"] | str | bool | None
 """A JSON value; a number is a `Number`, which is a str."""
@@ -39,7 +37,7 @@ def parse(data: bytes | str) -> Json:
     reason = "it is not JSON"
     try:
         text = data if isinstance(data, str) else data.decode()
-        return _decode(text)  # type: ignore[no-any-return]  # json's own signature says Any
+        return _decoder()(text)  # type: ignore[no-any-return]  # json's own signature says Any
     except UnicodeDecodeError:
         reason = "it is not UTF-8"
     except RecursionError:
@@ -84,9 +82,11 @@ def compact(value: Json) -> str:
     if isinstance(value, Number):
         return str(value)
     if isinstance(value, str):
+        from json.encoder import encode_basestring
+
         return encode_basestring(value)
     if isinstance(value, dict):
-        return "{" + ",".join(f"{encode_basestring(k)}:{compact(v)}" for k, v in value.items()) + "}"
+        return "{" + ",".join(f"{compact(k)}:{compact(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(compact, value)) + "]"
     return {True: "true", False: "false", None: "null"}[value]
@@ -154,6 +154,16 @@ def _constant(_name: str) -> NoReturn:
     raise _Refused("it holds NaN or Infinity, which JSON has not")
 
 
-_decode = json.JSONDecoder(
-    parse_int=Number, parse_float=Number, parse_constant=_constant, object_pairs_hook=_object
-).decode
+_made: list[Callable[[str], Any]] = []
+
+
+def _decoder() -> Callable[[str], Any]:
+    """The library's decoder, made once, when the first document is read: loading it costs milliseconds."""
+    if not _made:
+        import json
+
+        refusing = json.JSONDecoder(
+            parse_int=Number, parse_float=Number, parse_constant=_constant, object_pairs_hook=_object
+        )
+        _made.append(refusing.decode)
+    return _made[0]

@@ -8,6 +8,7 @@ from ..duration import parse_duration
 from ..environ import CONFLICTS
 from ..errors import UsageError, suggest
 from ..record import Record
+from . import PARENTAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def run_options(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def supervision(values: Mapping[str, Any]) -> Supervision | None:
     """How to be the command's parent; None where no option asks for that. Raises: UsageError."""
-    if not any(values[name] for name in ("supervise", "grace", "forward", "pdeathsig", "notify", "mask", "watch")):
+    if not any(values[name] for name in PARENTAL):
         if values["on_change"]:
             raise UsageError("--on-change needs --watch", hint="--watch 60s, say")
         return None

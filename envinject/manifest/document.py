@@ -9,6 +9,7 @@ import sys
 from ..errors import ManifestError, NotFound, SecretsExecError, shown
 from ..files import drain, read_regular, working_folder
 from ..record import Record
+from .tomltext import parse_plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,20 +127,25 @@ def _standard_input() -> bytes:
 
 
 def _toml(text: str, name: str, folder: str) -> Node:
-    import tomllib
-
     if any(line.count(".") >= DEEPEST for line in text.split("\n")):
         _check_keys(text, name)
+    tree = parse_plain(text)
+    if tree is None:
+        tree = _toml_by_library(text, name)
+    return _nodes(tree, Document(name, folder, _finder(lambda: _lines_of_toml(text))))
+
+
+def _toml_by_library(text: str, name: str) -> dict[str, Any]:
+    import tomllib  # costs 10 ms, needed only for what is not plain
+
     try:
-        tree = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         from .lines import toml_error
 
         what, place = toml_error(str(error), text)
     except (ValueError, RecursionError):  # an integer of thousands of digits; arrays in arrays without end
         what, place = "a value is out of bounds or nested too deeply", ()
-    else:
-        return _nodes(tree, Document(name, folder, _finder(lambda: _lines_of_toml(text))))
     where = ":".join(map(str, (name, *place)))
     raise ManifestError(f"the manifest is not valid TOML: {what}", where=where, hint="see the format at toml.io")
 
