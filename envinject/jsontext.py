@@ -5,6 +5,7 @@ No error holds a piece of the document: it may be the secret.
 
 from __future__ import annotations
 
+from . import jsonplain
 from .errors import BadValue, NotFound, shown, suggest
 
 TYPE_CHECKING = False
@@ -37,7 +38,7 @@ def parse(data: bytes | str) -> Json:
     reason = "it is not JSON"
     try:
         text = data if isinstance(data, str) else data.decode()
-        return _decoder()(text)  # type: ignore[no-any-return]  # json's own signature says Any
+        return _read(text)
     except UnicodeDecodeError:
         reason = "it is not UTF-8"
     except RecursionError:
@@ -82,7 +83,9 @@ def compact(value: Json) -> str:
     if isinstance(value, Number):
         return str(value)
     if isinstance(value, str):
-        from json.encoder import encode_basestring
+        if value.isprintable() and '"' not in value and "\\" not in value:
+            return f'"{value}"'
+        from json.encoder import encode_basestring  # costs milliseconds
 
         return encode_basestring(value)
     if isinstance(value, dict):
@@ -154,16 +157,25 @@ def _constant(_name: str) -> NoReturn:
     raise _Refused("it holds NaN or Infinity, which JSON has not")
 
 
-_made: list[Callable[[str], Any]] = []
+class _Reading:
+    """By hand, as long as that takes less time than loading the library; what is not plain goes to the library too."""
+
+    left = 12 << 10
+    decode: Callable[[str], Any] | None = None
 
 
-def _decoder() -> Callable[[str], Any]:
-    """The library's decoder, made once, when the first document is read: loading it costs milliseconds."""
-    if not _made:
+def _read(text: str) -> Json:
+    if _Reading.decode is None and len(text) <= _Reading.left:
+        _Reading.left -= len(text)
+        try:
+            return jsonplain.read(text, Number)  # type: ignore[no-any-return]
+        except (jsonplain.Beyond, RecursionError):
+            pass
+    if _Reading.decode is None:
         import json
 
-        refusing = json.JSONDecoder(
+        decoder = json.JSONDecoder(
             parse_int=Number, parse_float=Number, parse_constant=_constant, object_pairs_hook=_object
         )
-        _made.append(refusing.decode)
-    return _made[0]
+        _Reading.decode = decoder.decode
+    return _Reading.decode(text)  # type: ignore[no-any-return]  # json's own signature says Any

@@ -93,13 +93,22 @@ def _help() -> str:
     commands = {name: ClickCommand(name, row) for name, row in COMMANDS.items()}
     group = click.Group("secrets-exec", commands={**commands}, help=_HELP, add_help_option=False)
     group.params += [_flag(VERSION_FLAGS, "Show the version."), _flag(_HELP_FLAGS, "Show this help.")]
-    return group.get_help(click.Context(group, info_name="secrets-exec"))
+    return group.get_help(click.Context(group, info_name="secrets-exec", terminal_width=_width()))
+
+
+def _width() -> int:
+    """The width of help, as click chooses it: but click asks shutil, which loads three compression libraries."""
+    try:
+        columns = int(os.environ.get("COLUMNS") or os.get_terminal_size(1).columns)
+    except (ValueError, OSError):
+        columns = 0
+    return max(min(columns or 80, 80) - 2, 50)
 
 
 def _invoke(name: str, words: Sequence[str]) -> int:
     command = ClickCommand(name, COMMANDS[name])
     try:
-        with command.make_context(f"secrets-exec {name}", list(words)) as context:
+        with command.make_context(f"secrets-exec {name}", list(words), terminal_width=_width()) as context:
             return int(command.invoke(context))
     except click.exceptions.Exit as done:
         return done.exit_code

@@ -7,7 +7,6 @@ from ..errors import Failures, ManifestError, SystemRefused, UsageError
 from ..log import DEBUG, NORMAL, QUIET, Log
 from ..record import Record
 from . import options
-from .output import answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,6 +133,8 @@ def _report(values: Values, make: Any, tell: Any) -> int:
 
 
 def _write(found: Any, tell: Any, *, as_json: bool) -> int:
+    from .output import answer
+
     if not as_json:
         answer(tell(found))
     else:

@@ -11,7 +11,6 @@ from .. import __version__
 from . import VERSION_FLAGS
 from .commands import COMMANDS
 from .options import FLAG, MANY, TEXT
-from .output import answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +26,8 @@ def main(words: Sequence[str]) -> int:
     Raises: SecretsExecError, Failures.
     """
     if words and words[0] in VERSION_FLAGS:
+        from .output import answer
+
         answer(f"secrets-exec {__version__}")
         return 0
     is_short = bool(words) and words[0].startswith("-")  # for run

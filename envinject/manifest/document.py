@@ -89,8 +89,9 @@ def read(path: str, *, warn: Callable[[str, str], None]) -> Node:
 
 def parse(data: bytes, form: str, name: str, folder: str) -> Node:
     """The nodes of a manifest's bytes. Raises: ManifestError."""
+    data = data.removeprefix(b"\xef\xbb\xbf")  # the codec that does so is a module of its own
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         where = f"{name}:{line}"
