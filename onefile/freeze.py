@@ -16,7 +16,7 @@ from modulefinder import ModuleFinder
 PACKAGES = "envinject click dotenv requests urllib3 idna charset_normalizer yaml psutil".split()
 
 START = """
-    encodings encodings.aliases encodings.utf_8 envinject.__main__ envinject.cli.app envinject.run
+    encodings encodings.aliases encodings.utf_8 envinject.__main__ envinject.cli.line envinject.run
     envinject.fetch.engine envinject.providers.kakaocloud envinject.providers.ncloud envinject.transports.curl
 """.split()
 """Modules that a usual start imports, by themselves or by what they import."""
