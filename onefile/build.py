@@ -54,7 +54,7 @@ CURL = """
 """.split()
 
 OF_PYTHON = """
-    _contextvarsmodule.c _hashopenssl.c _json.c _queuemodule.c _ssl.c _typingmodule.c resource.c termios.c
+    _contextvarsmodule.c _json.c _queuemodule.c _ssl.c _typingmodule.c resource.c termios.c
 """.split()
 
 COMPILE = "-O2 -DNDEBUG -fwrapv -fno-strict-aliasing -ffunction-sections -fdata-sections -w".split()

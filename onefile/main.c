@@ -83,7 +83,6 @@ static void start_openssl(void) { OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, 
 #define AFTER(action, module) \
     PyObject *PyInit_##module(void); \
     static PyObject *init_##module(void) { return action, PyInit_##module(); }
-AFTER(start_openssl(), _hashlib)
 AFTER(start_openssl(), _ssl)
 AFTER((start_openssl(), look_up_by_ourselves()), _pycurl)
 AFTER(look_up_by_ourselves(), _socket)
@@ -110,7 +109,6 @@ struct _inittab _PyImport_Inittab[] = {
     {"_secrets_exec", init_own},
     {"_pycurl", init__pycurl},
     MODULES(IN_TABLE)
-    {"_hashlib", init__hashlib},
     {"_socket", init__socket},
     {"_ssl", init__ssl},
     {"grp", init_grp},
@@ -145,6 +143,13 @@ static void set(PyConfig *config, wchar_t **field, const char *text) {
     fail(PyConfig_SetBytesString(config, field, text));
 }
 
+/* Stands for a function of libpython (getpath.c), which runs a program in Python to find the folders of an installation:
+ * of which there is none. */
+PyStatus _PyConfig_InitPathConfig(PyConfig *config, int compute) {
+    (void)config, (void)compute;
+    return PyStatus_Ok();
+}
+
 /* No file, no variable, no folder of the system is looked at: every module is in here. Text is UTF-8. */
 static void start(int argc, char **argv) {
     PyPreConfig before;
@@ -165,9 +170,18 @@ static void start(int argc, char **argv) {
     config.install_signal_handlers = 1; /* SIGPIPE becomes an error, as in every Python program */
     config.module_search_paths_set = 1; /* to nothing */
     set(&config, &config.executable, own_path());
-    set(&config, &config.home, "/nowhere");
+    wchar_t **const folders[] = {&config.prefix, &config.exec_prefix, &config.base_prefix, &config.base_exec_prefix,
+                                 &config.base_executable, &config.stdlib_dir, &config.platlibdir};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) set(&config, folders[i], "");
     fail(PyConfig_SetBytesArgv(&config, argc, argv));
     fail(Py_InitializeFromConfig(&config));
+}
+
+/* Hardly anything of a short life is garbage: to look for it takes a twentieth of a start. */
+static void seldom_collect(void) {
+    PyObject *gc = PyImport_ImportModule("gc");
+    PyObject *done = gc ? PyObject_CallMethod(gc, "set_threshold", "i", 50000) : NULL;
+    if (done == NULL) PyErr_Clear();
 }
 
 static int run(const char *module) {
@@ -182,5 +196,6 @@ int main(int argc, char **argv) {
     int is_program = strncmp(name, PROGRAM, strlen(PROGRAM)) == 0;
     if (!is_program) end_on_signals();
     start(argc, argv);
+    seldom_collect();
     _exit(run(is_program ? name + strlen(PROGRAM) : "envinject.__main__"));
 }
