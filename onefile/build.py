@@ -278,15 +278,18 @@ def all_at_once(commands: Sequence[Sequence[str]]) -> None:
 
 def frozen() -> None:
     usr = WORK / "debian" / "root" / "usr"
-    words = [usr / "bin" / "python3.11", "-S", HERE / "freeze.py", empty(WORK / "frozen"), WORK / "packages", ROOT]
+    folder, python = empty(WORK / "frozen"), WORK / "sources" / "python3.11"
+    words = [usr / "bin" / "python3.11", "-S", HERE / "freeze.py", folder, WORK / "packages", ROOT, python]
     run(*words, environ={"PYTHONHOME": str(usr), "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"})
+    data = [word for word in COMPILE if word != "-O2"]
+    run("gcc", *data, *includes(), "-DPy_BUILD_CORE", "-c", folder / "deep.c", "-o", folder / "deep.o")
 
 
 # 6. The executable
 
 
 def linked() -> None:
-    objects = sorted((WORK / "objects").glob("*.o"))
+    objects = [*sorted((WORK / "objects").glob("*.o")), WORK / "frozen" / "deep.o"]
     python = the(WORK, "debian/root/usr/lib/python3.11/config-3.11-*/libpython3.11.a")
     archives = [python, WORK / "libcurl" / "lib" / ".libs" / "libcurl.a"]
     made = WORK / RESULT.name

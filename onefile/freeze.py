@@ -1,23 +1,28 @@
 """Freezes modules: compiles what the launcher can reach, and writes it as data for the linker, with a table in C.
 
-    python3.11 -S freeze.py FOLDER_FOR_THE_RESULT FOLDER_OF_PACKAGES FOLDER_OF_ENVINJECT
+    python3.11 -S freeze.py RESULT PACKAGES ENVINJECT PYTHON
 
-Run by the very interpreter that will read the result, since bytecode is for one release. What is reached is found by
-reading the code (modulefinder), from every module of the packages; nothing is imported, but for the order: the modules
-of a start come first in the table, which is searched from its begin.
+Four folders; PYTHON is CPython's source. Run by the very interpreter that will read the result, since bytecode is for
+one release. What is reached is found by reading the code (modulefinder), from every module of the packages.
+
+The modules of a start come first in the table, which is searched from its begin, and are frozen deeply: CPython's own
+tool writes their code objects as C structures that are there when the executable is. All others are read when they
+are imported.
 """
 
 import marshal
 import os
 import pkgutil
+import subprocess
 import sys
 from modulefinder import ModuleFinder
 
 PACKAGES = "envinject click dotenv requests urllib3 idna charset_normalizer yaml psutil".split()
 
 START = """
-    encodings encodings.aliases encodings.utf_8 envinject.__main__ envinject.cli.line envinject.run
-    envinject.fetch.engine envinject.providers.kakaocloud envinject.providers.ncloud envinject.transports.curl
+    encodings encodings.aliases encodings.utf_8 envinject.__main__ envinject.child.signals envinject.cli.line
+    envinject.run envinject.fetch.engine envinject.providers.kakaocloud envinject.providers.ncloud
+    envinject.transports.curl hmac signal envinject.child.supervise
 """.split()
 """Modules that a usual start imports, by themselves or by what they import."""
 
@@ -31,8 +36,8 @@ CODECS = """
 
 LEFT_OUT = """
     IPython OpenSSL _pydecimal argparse asyncio bz2 concurrent cryptography ctypes curses distutils doctest
-    ensurepip ftplib idlelib ipywidgets js lib2to3 lzma multiprocessing optparse pdb pickle plistlib py_compile
-    pydoc pyodide setuptools sqlite3 statistics tarfile test tkinter trustme turtle unittest webbrowser xml xmlrpc
+    email._header_value_parser email.contentmanager email.headerregistry email.policy ensurepip ftplib idlelib ipywidgets js lib2to3 lzma multiprocessing optparse pdb pickle plistlib py_compile
+    pydoc pyodide setuptools sqlite3 statistics tarfile test tkinter tracemalloc trustme unittest webbrowser xml xmlrpc
 """.split()
 """What some module names and no path of ours comes to: other systems, other versions, development."""
 
@@ -53,17 +58,22 @@ ALREADY = """
 
 
 def main() -> None:
-    result, packages, ours = sys.argv[1:]
+    result, packages, ours, python = sys.argv[1:]
     sys.path[:0] = [ours, INSIDE, packages]
-    sys.dont_write_bytecode = True
     files = found()
-    order = [name for name in imported(START) if name in files]
-    names = [*order, *sorted(files.keys() - set(order))]
-    blobs = {name: marshal.dumps(compiled(name, *files[name])) for name in names}
-    write(result, blobs, {name for name in names if files[name][1]})
-    authorities = os.path.join(packages, "certifi", "cacert.pem")
-    with open(authorities, "rb") as source, open(os.path.join(result, "authorities.pem"), "wb") as copy:
-        copy.write(source.read())
+    at_start = [name for name in imported(START) if name in files]
+    others = sorted(files.keys() - set(at_start))
+    codes = {name: compiled(name, *files[name]) for name in (*at_start, *others)}
+    write_deep(os.path.join(result, "deep.c"), python, {name: codes[name] for name in at_start})
+    blobs = {name: marshal.dumps(codes[name]) for name in others}
+    with open(os.path.join(result, "frozen.bin"), "wb") as file:
+        file.write(b"".join(blobs.values()))
+    with open(os.path.join(result, "frozen.h"), "w") as file:
+        file.write(table(at_start, blobs, {name for name in files if files[name][1]}))
+    with open(os.path.join(packages, "certifi", "cacert.pem"), "rb") as file:
+        authorities = file.read()
+    with open(os.path.join(result, "authorities.pem"), "wb") as file:
+        file.write(authorities)
 
 
 def found() -> "dict[str, tuple[str, bool]]":
@@ -96,13 +106,9 @@ def reach(finder: ModuleFinder, name: str) -> None:
 
 
 def imported(names: "list[str]") -> "list[str]":
-    """What is imported with these modules, in the order of its coming."""
-    for name in names:
-        try:
-            __import__(name)
-        except ImportError:  # a part that only the one file has
-            continue
-    return [name for name in sys.modules if name != "__main__"]
+    """What is imported with these modules, in the order of its coming; asked of an interpreter that has nothing yet."""
+    program = f"import sys; sys.path[:0] = {sys.path[:3]}; import {', '.join(names)}; print(*sys.modules)"
+    return subprocess.check_output([sys.executable, "-S", "-B", "-c", program], text=True).split()
 
 
 def compiled(name: str, file: str, is_package: bool) -> object:
@@ -113,23 +119,39 @@ def compiled(name: str, file: str, is_package: bool) -> object:
     return compile(text, shown, "exec", dont_inherit=True, optimize=0 if name.startswith("envinject") else 2)
 
 
-def write(result: str, blobs: "dict[str, bytes]", packages: "set[str]") -> None:
-    """One file of all code, and the table that says where each module lies in it."""
-    rows, at = [], 0
+def write_deep(path: str, python: str, codes: "dict[str, object]") -> None:
+    """Code objects as C. Names become the interpreter's own when a module is asked for, not all at the begin."""
+    sys.path.append(os.path.join(python, "Tools", "scripts"))
+    import deepfreeze
+    import umarshal
+
+    with open(path, "w", encoding="utf-8") as file:
+        printer = deepfreeze.Printer(file)
+        for name, code in codes.items():
+            printer.generate_file(name, umarshal.loads(marshal.dumps(code)))
+            file.write(GETTER.replace("NAME", name.replace(".", "_")))
+
+
+GETTER = """
+PyObject *get_NAME(void) {
+    extern int _PyStaticCode_InternStrings(PyCodeObject *);
+    PyObject *code = _Py_get_NAME_toplevel();
+    return _PyStaticCode_InternStrings((PyCodeObject *)code) < 0 ? NULL : code;
+}
+"""
+
+
+def table(deep: "list[str]", blobs: "dict[str, bytes]", packages: "set[str]") -> str:
+    """The table that the interpreter looks modules up in; a program of ours stands in it by its name alone too."""
+    getters = [f"PyObject *get_{name.replace('.', '_')}(void);" for name in deep]
+    rows = [(name, f"NULL, 0, {int(name in packages)}, get_{name.replace('.', '_')}") for name in deep]
+    at = 0
     for name, blob in blobs.items():
-        rows.append(row(name, at, len(blob), is_package=name in packages))
-        if name.startswith("envinject.child.") and name.rpartition(".")[2] in PROGRAMS:
-            rows.append(row(name.rpartition(".")[2], at, len(blob), is_package=False))
+        rows.append((name, f"code + {at}, {len(blob)}, {int(name in packages)}, NULL"))
         at += len(blob)
-    with open(os.path.join(result, "frozen.bin"), "wb") as file:
-        file.write(b"".join(blobs.values()))
-    with open(os.path.join(result, "frozen.h"), "w") as file:
-        file.write(HEADER % "\n".join(rows))
-    print(f"{len(blobs)} modules, {at / 1e6:.1f} MB")
-
-
-def row(name: str, at: int, size: int, *, is_package: bool) -> str:
-    return f'    {{"{name}", code + {at}, {size}, {int(is_package)}, NULL}},'
+    again = [(name.rpartition(".")[2], where) for name, where in rows if name.startswith("envinject.child.")]
+    rows += [(name, where) for name, where in again if name in PROGRAMS]
+    return HEADER % ("\n".join(getters), "\n".join(f'    {{"{name}", {where}}},' for name, where in rows))
 
 
 HEADER = """\
@@ -141,6 +163,7 @@ __asm__(".section .rodata\\n.balign 16\\n"
 extern const unsigned char code[] __asm__("code"), authorities[] __asm__("authorities");
 extern const unsigned char authorities_end[] __asm__("authorities_end");
 #define authorities_size (authorities_end - authorities)
+%s
 static const struct _frozen frozen_modules[] = {
 %s
     {NULL, NULL, 0, 0, NULL},
