@@ -36,8 +36,9 @@ CODECS = """
 
 LEFT_OUT = """
     IPython OpenSSL _pydecimal argparse asyncio bz2 concurrent cryptography ctypes curses distutils doctest
-    email._header_value_parser email.contentmanager email.headerregistry email.policy ensurepip ftplib idlelib ipywidgets js lib2to3 lzma multiprocessing optparse pdb pickle plistlib py_compile
-    pydoc pyodide setuptools sqlite3 statistics tarfile test tkinter tracemalloc trustme unittest webbrowser xml xmlrpc
+    email._header_value_parser email.contentmanager email.headerregistry email.policy ensurepip ftplib idlelib
+    ipywidgets js lib2to3 lzma multiprocessing optparse pdb pickle plistlib py_compile pydoc pyodide setuptools sqlite3
+    statistics tarfile test tkinter tracemalloc trustme unittest webbrowser xml xmlrpc
 """.split()
 """What some module names and no path of ours comes to: other systems, other versions, development."""
 

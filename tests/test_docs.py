@@ -285,7 +285,7 @@ def test_the_options_of_each_command_are_documented() -> None:
     reading = [flag for flag in shared if flag.startswith("-")]
     for name in ("check", "plan"):
         assert {_long(flag) for flag in reading} == _flags(name) - said.keys()
-    for name in ("providers", "emulator"):
+    for name in ("providers", "emulator", "copy"):
         assert {_long(flag) for flag in reading[-4:]} == _flags(name) - said.keys()
 
 

@@ -151,6 +151,7 @@ _FLOORS = [
     {"manifest", "fetch", "inject", "cache", "progress"},
     {"run"},
     {"report"},
+    {"copying"},
     {"emulator"},
     {"cli"},
     {"__main__"},

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 class Subcommand(Record):
-    """One of our own commands: what it does, and with which options; `takes_command` when another command follows."""
+    """One of our own commands: what it does, with which options, and `words` that may follow them, as help has them."""
 
     act: Callable[..., int]
     options: Sequence[Option]
-    takes_command: bool = False
+    words: str = ""
 
     def do(self, given: Values, command: Sequence[str], environ: Mapping[str, str]) -> int:
         """Do it with the options that were given, and give the exit code. Raises: SecretsExecError, Failures."""
         values = options.settle(self.options, given, environ)
-        return self.act(values, command) if self.takes_command else self.act(values)
+        return self.act(values, command) if self.words else self.act(values)
 
 
 def run(values: Values, command: Sequence[str]) -> int:
@@ -84,6 +84,18 @@ def emulator(values: Values) -> int:
         raise Failures(ManifestError(problem, where=error.where) for problem in error.problems) from None
     except emulated.CannotStart as error:
         raise SystemRefused(str(error), hint=error.hint) from None
+
+
+def copy(_values: Values, words: Sequence[str]) -> int:
+    """Copy the one file, or the zipapp, into the folder DIR: for a volume that another image mounts."""
+    from ..copying import copy_itself
+    from .output import answer
+
+    if len(words) != 1:
+        raise UsageError("copy takes one folder", hint="secrets-exec copy DIR")
+    path, size = copy_itself(words[0])
+    answer(f"wrote {path}, {size / 1e6:.1f} MB")
+    return 0
 
 
 def log_of(values: Values) -> Log:
@@ -145,10 +157,11 @@ def _write(found: Any, tell: Any, *, as_json: bool) -> int:
 
 
 COMMANDS: Mapping[str, Subcommand] = {
-    "run": Subcommand(run, options.RUN, takes_command=True),
+    "run": Subcommand(run, options.RUN, "[--] COMMAND [ARGS]..."),
     "check": Subcommand(check, options.READING),
     "plan": Subcommand(plan, options.READING),
     "providers": Subcommand(providers, options.LISTING),
     "emulator": Subcommand(emulator, options.EMULATOR),
+    "copy": Subcommand(copy, options.TELLING, "DIR"),
 }
 """By their names on the command line, in the order of the help."""

@@ -66,4 +66,4 @@ def read(command: Subcommand, words: Sequence[str]) -> tuple[dict[str, Any], Seq
         if joined:
             left.append(f"-{value}")  # -qv is -q -v
         given[option.key] = True if option.takes == FLAG else given.get(option.key, 0) + 1
-    return (given, left[::-1]) if command.takes_command or not left else None
+    return (given, left[::-1]) if command.words or not left else None
