@@ -5,12 +5,13 @@ Imports nothing of ours: those programs import it too, from the folder that they
 
 from __future__ import annotations
 
+import os
 import sys
 
 IS_ONE_FILE = "_secrets_exec" in sys.builtin_module_names
 """Whether we are the executable that has an interpreter and all modules inside (onefile/main.c)."""
 
-FOLDER = "" if IS_ONE_FILE else __file__.rpartition("/")[0]
+FOLDER = "" if IS_ONE_FILE else os.path.dirname(os.path.abspath(__file__))
 
 _BY_NAME = "secrets-exec:"
 _IMPORTED = "import sys; sys.path.append(sys.argv.pop(1)); import {0}; {0}.main()"
