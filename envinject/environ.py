@@ -81,6 +81,10 @@ def given() -> dict[bytes, bytes]:
     """The environment that we were started with: without the LC_CTYPE that the interpreter adds (PEP 538)."""
     environ = dict(os.environb)
     if environ.get(b"LC_CTYPE") in _COERCED_LOCALES:
+        from .child.program import IS_ONE_FILE
+
+        if IS_ONE_FILE:  # its interpreter adds nothing
+            return environ
         original = _original_locale(environ)
         if original is None:
             del environ[b"LC_CTYPE"]

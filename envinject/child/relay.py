@@ -12,7 +12,7 @@ import os
 import select
 import signal
 
-from .descriptors import FIRST_ABOVE, moved_up
+from .descriptors import FIRST_ABOVE, is_open, moved_up, open_descriptors
 from .mask import Mask
 
 TYPE_CHECKING = False
@@ -83,18 +83,10 @@ class Channel:
 
 
 def _channels() -> list[Channel]:
-    is_open = {number: _is_open(number) for number in (_OUTPUT, _ERRORS)}
-    if all(is_open.values()) and os.path.sameopenfile(_OUTPUT, _ERRORS):
+    there = [number for number in (_OUTPUT, _ERRORS) if is_open(number)]
+    if len(there) == 2 and os.path.sameopenfile(_OUTPUT, _ERRORS):
         return [Channel(_OUTPUT, (_OUTPUT, _ERRORS))]
-    return [Channel(number, (number,)) for number in is_open if is_open[number]]
-
-
-def _is_open(number: int) -> bool:
-    try:
-        os.fstat(number)
-    except OSError:
-        return False
-    return True
+    return [Channel(number, (number,)) for number in there]
 
 
 # What the relay does
@@ -114,9 +106,9 @@ def _carry(channels: Sequence[Channel], values: Sequence[tuple[str, bytes]]) -> 
 
 
 def _close_all_but(kept: set[int]) -> None:
-    for name in os.listdir("/dev/fd"):
-        if int(name) not in kept:
-            _try(os.close, int(name))
+    for descriptor in open_descriptors():
+        if descriptor not in kept:
+            _try(os.close, descriptor)
 
 
 class _Carrier:

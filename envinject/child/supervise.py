@@ -11,7 +11,7 @@ import sys
 from ..environ import words
 from ..errors import SystemRefused, UsageError
 from ..record import Record
-from .descriptors import FIRST_ABOVE, moved_up
+from .descriptors import FIRST_ABOVE, moved_up, open_descriptors
 from .program import FOLDER, IS_ONE_FILE, command
 from .signals import OF_THE_INTERPRETER, hold_all, release
 
@@ -321,18 +321,11 @@ def _only(*kept: int, lets_go: bool) -> None:
         os.set_inheritable(descriptor, True)
     if not lets_go:
         return
-    for descriptor in _open_descriptors():
+    for descriptor in open_descriptors():
         if descriptor >= FIRST_ABOVE and descriptor not in kept:
             _close(descriptor)
     _empty(0)
     _empty(1)
-
-
-def _open_descriptors() -> Iterable[int]:
-    try:
-        return [int(name) for name in os.listdir("/proc/self/fd")]
-    except OSError:
-        return range(os.sysconf("SC_OPEN_MAX"))
 
 
 def _empty(stream: int) -> None:

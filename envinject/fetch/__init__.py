@@ -88,7 +88,9 @@ def _affordable() -> int:
     limit = os.sysconf("SC_OPEN_MAX")
     if not 0 < limit < _FEW_FILES:
         return _FEW_FILES
-    free = limit - len(os.listdir("/dev/fd")) - _FILES_BESIDE
+    from ..child.descriptors import open_descriptors  # only where they may not be enough
+
+    free = limit - len(open_descriptors()) - _FILES_BESIDE
     return max(1, free // _FILES_A_REQUEST)
 
 
