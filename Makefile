@@ -7,7 +7,8 @@ JOBS ?= auto
 PYTHONS ?= 3.11 3.12 3.13
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test test-quick test-faults test-pythons fuzz herd compare-init scenarios check format wheel clean
+.PHONY: help demo test test-quick test-faults test-pythons fuzz herd compare-init scenarios check format wheel onefile \
+    zipapp clean
 
 help:  ## Tell what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -56,6 +57,12 @@ format: $(VENV)/.installed-dev  ## Put the code into its form
 
 wheel: $(VENV)/.installed-dev  ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+onefile: $(VENV)/.installed-dev  ## Build dist/secrets-exec, one static file without Python around it (docs/onefile.md)
+	@$(BIN)/python onefile/build.py
+
+zipapp: $(VENV)/.installed-dev  ## Build dist/secrets-exec.pyz, one file for images that have Python (docs/onefile.md)
+	@$(BIN)/python onefile/archive.py
 
 clean:  ## Remove what these commands made
 	rm -rf .venv .venv-* build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
