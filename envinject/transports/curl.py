@@ -179,7 +179,7 @@ class CurlTransport:
         handle = self._handle(exchange.request)
         self._under_way[handle] = exchange
         self._by_tag[exchange.tag] = handle
-        self._set(handle, exchange)
+        self._set(handle, exchange, is_lead=lead is not None)
         if lead is not None:
             lead.handle = handle
             handle.setopt(self._curl.VERBOSE, 1)
@@ -308,8 +308,8 @@ class CurlTransport:
             handle.setopt(option, value)
         return handle
 
-    def _set(self, handle: Any, exchange: _Exchange) -> None:
-        """What is of this one request."""
+    def _set(self, handle: Any, exchange: _Exchange, *, is_lead: bool) -> None:
+        """What is of this one request. The connection of a lead is kept, for those that share it or nobody."""
         curl, request = self._curl, exchange.request
         endpoint, seconds = request.endpoint, max(0.0, exchange.ends - time.monotonic())
         shares = self._shares.get(endpoint.authority, False)
@@ -321,7 +321,8 @@ class CurlTransport:
         handle.setopt(curl.CONNECTTIMEOUT_MS, int(min(2 * CONNECT_SECONDS, seconds) * 1000) + 1)
         handle.setopt(curl.DNS_CACHE_TIMEOUT, 0 if endpoint.authority in self._unresolved else _NAME_SECONDS)
         handle.setopt(curl.PIPEWAIT, 1 if shares else 0)
-        handle.setopt(curl.FORBID_REUSE, 0 if shares else 1)
+        handle.setopt(curl.FRESH_CONNECT, 0 if shares else 1)
+        handle.setopt(curl.FORBID_REUSE, 0 if shares or is_lead else 1)
         handle.setopt(curl.HEADERFUNCTION, exchange.header)
         handle.setopt(curl.WRITEFUNCTION, exchange.write)
         if request.body:
