@@ -61,6 +61,11 @@ def changes_how_programs_run(name: str) -> bool:
     return name in _REFUSED_NAMES or name.startswith(_REFUSED_STARTS) or name.endswith(_REFUSED_ENDS)
 
 
+def is_glob(text: str) -> bool:
+    """Whether a text may match others than itself. A `*` that means itself is written `[*]`."""
+    return any(character in text for character in "*?[")
+
+
 def matches(name: str, glob: str) -> bool:
     """Whether a name matches a glob (`*`, `?`, `[...]`), case and all."""
     import fnmatch  # costs milliseconds, needed only where globs are used

@@ -318,6 +318,7 @@ def test_an_expansion_cannot_make_names_that_programs_take_orders_from(name):
 def test_allowing_a_name_is_not_enough_when_whoever_writes_the_secret_chose_it(name):
     assert len(problems(expanding(name, allowed=[name]))) == 1
     assert len(problems(expanding(name, f', keys = ["{name}", "other"]'))) == 1
+    assert len(problems(expanding(name, f', keys = ["{name[:-1]}?", "other"]', [name]))) == 1
     assert values(expanding(name, f', keys = ["{name}", "other"]', [name]))[name] == b"v"
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from .. import providers
-from ..environ import CONFLICTS, changes_how_programs_run, is_name
+from ..environ import CONFLICTS, changes_how_programs_run, is_glob, is_name
 from ..errors import Failures, ManifestError, shown, suggest
-from ..expand import CASES, NESTED, Expansion
+from ..expand import CASES, NESTED, Expansion, is_among
 from ..jsontext import pointer
 from ..reference import COORDINATES, LONGEST, SecretRef, is_provider_name
 from ..secret import Secret
@@ -355,8 +355,9 @@ class Reader(Fields):
         keys = self.texts(expand, "keys") if "keys" in given else None
         omit = self.texts(expand, "omit") if "omit" in given else ()
         rename = self._rename(expand, options) if "rename" in given else {}
-        for key in dict.fromkeys((*(keys or ()), *rename)):
-            if key in (omit or ()) or (keys is not None and key not in keys):
+        asked = [key for key in keys or () if key in (omit or ()) or not is_glob(key)]
+        for key in dict.fromkeys((*asked, *rename)):
+            if key in (omit or ()) or is_among(key, omit or ()) or (keys is not None and not is_among(key, keys)):
                 self.fault(expand, f"the key '{shown(key)}' is asked for and left out", "mend keys, omit or rename")
         if len(self.errors) > before:
             return None

@@ -459,6 +459,7 @@ def test_every_setting_of_expand_is_read():
     text = '{ prefix = "", case = "keep", keys = ["a", "b", "c"], rename = { a = "A_1" }, nested = "flatten" }'
     assert expansion(text) == Expansion("", "keep", ("a", "b", "c"), (), {"a": "A_1"}, "flatten")
     assert expansion('{ omit = ["x", "y"] }').omit == ("x", "y")
+    assert expansion('{ keys = ["a*"], omit = ["ab*"], rename = { ac = "X" } }').keys == ("a*",)
 
 
 @pytest.mark.parametrize(
@@ -479,6 +480,9 @@ def test_every_setting_of_expand_is_read():
         ('{ keys = ["a"], omit = ["a"] }', "the key 'a' is asked for and left out"),
         ('{ rename = { a = "X" }, omit = ["a"] }', "the key 'a' is asked for and left out"),
         ('{ rename = { a = "X" }, keys = ["b"] }', "the key 'a' is asked for and left out"),
+        ('{ rename = { a = "X" }, keys = ["b*"] }', "the key 'a' is asked for and left out"),
+        ('{ keys = ["ab"], omit = ["a*"] }', "the key 'ab' is asked for and left out"),
+        ('{ keys = ["a*"], omit = ["a*"] }', "the key 'a*' is asked for and left out"),
         ("1", "'expand' must be true or false"),
         ('"DB_"', "'expand' must be true or false"),
         ("[]", "'expand' must be true or false"),
