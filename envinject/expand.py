@@ -10,7 +10,7 @@ from .secret import Secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from .errors import SecretsExecError
     from .jsontext import Json
@@ -54,15 +54,17 @@ class Variable(Record):
     is_listed: bool
 
 
-def expand(secret: Secret, expansion: Expansion, *, required: bool = True) -> list[Variable]:
+def expand(
+    secret: Secret, expansion: Expansion, *, required: bool = True, optional: Collection[str] = ()
+) -> list[Variable]:
     """The variables of a JSON object, in its order.
 
-    `null` counts as not found, which stops unless `required` is false.
+    `null` counts as not found, which stops unless `required` is false, or the variable is among the `optional` ones.
     Raises: Failures (BadValue, NotFound), all of them at once.
     """
     document = _document(secret)
     asked = _asked(expansion)
-    errors: list[SecretsExecError] = list(_missing(asked, document)) if required else []
+    errors: list[SecretsExecError] = list(_missing(asked, document, expansion, optional)) if required else []
     variables = []
     for top, top_name, member in _members(document, expansion):
         for key, name, value in _flat(top, top_name, member, expansion):
@@ -70,7 +72,7 @@ def expand(secret: Secret, expansion: Expansion, *, required: bool = True) -> li
                 is_listed = key == top and asked.get(key) is False
                 variables.append(Variable(name, key, _value(name, key, value, expansion.nested), is_listed))
             except NotFound as error:
-                errors += [error] if required else []
+                errors += [error] if required and name not in optional else []
             except BadValue as error:
                 errors.append(error)
     errors += _collisions(variables)
@@ -97,11 +99,13 @@ def _asked(expansion: Expansion) -> dict[str, bool]:
     return asked | dict.fromkeys(expansion.rename or (), False)
 
 
-def _missing(asked: Mapping[str, bool], document: dict[str, Json]) -> Iterator[NotFound]:
+def _missing(
+    asked: Mapping[str, bool], document: dict[str, Json], expansion: Expansion, optional: Collection[str]
+) -> Iterator[NotFound]:
     for key, is_a_glob in asked.items():
         if is_a_glob and not any(matches(each, key) for each in document):
             yield NotFound(f"no key of this secret matches '{shown(key)}'", hint=jsontext.listing(key, document))
-        elif not is_a_glob and key not in document:
+        elif not is_a_glob and key not in document and not (optional and _name(key, expansion) in optional):
             yield NotFound(f"no key '{key}' in this secret", hint=jsontext.listing(key, document))
 
 
@@ -111,11 +115,14 @@ def is_among(key: str, listed: Iterable[str]) -> bool:
 
 
 def _members(document: dict[str, Json], expansion: Expansion) -> Iterator[tuple[str, str, Json]]:
-    renamed = expansion.rename or {}
     for key, value in document.items():
         if is_among(key, expansion.omit) or (expansion.keys is not None and not is_among(key, expansion.keys)):
             continue
-        yield key, renamed.get(key) or expansion.prefix + _name_part(key, expansion.case), value
+        yield key, _name(key, expansion), value
+
+
+def _name(key: str, expansion: Expansion) -> str:
+    return (expansion.rename or {}).get(key) or expansion.prefix + _name_part(key, expansion.case)
 
 
 def _flat(key: str, name: str, value: Json, expansion: Expansion) -> Iterator[tuple[str, str, Json]]:

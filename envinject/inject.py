@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .manifest import Composed, Literal, Manifest
     from .providers.base import Found
 
+    _Lost = dict[str, str | None]
+    """Why a secret or a template became nothing; None where that is told as an error of its own."""
+
 
 class Injection(Record):
     """One variable of the child: its name, its value, and what in the manifest it comes from.
@@ -56,14 +59,17 @@ def injections(manifest: Manifest, found: Found, inherited: Mapping[bytes, bytes
     """
     errors: list[SecretsExecError] = []
     made: list[Injection] = []
-    refused = _Refused(manifest)
+    lost: _Lost = {}
+    refused, grouped = _Refused(manifest), manifest.options.grouped
     for entry in manifest.entries:
         try:
-            of_entry = _of_entry(entry, found[entry.target])
+            of_entry = _of_entry(entry, found[entry.target], grouped, lost)
         except Failures as failures:
             errors += [error.at(entry.where) for error in failures.errors]
+            lost[entry.name] = None
         except SecretsExecError as error:
             errors.append(error.at(entry.where))
+            lost[entry.name] = None
         else:
             errors += (problem for injection in of_entry for problem in refused.problems(injection))
             made += of_entry
@@ -72,13 +78,18 @@ def injections(manifest: Manifest, found: Found, inherited: Mapping[bytes, bytes
     made += literals
     errors += _collisions(made)
     if not errors and manifest.templates:
-        composed = _composed(manifest.templates, made, inherited, errors)
+        composed = _composed(manifest.templates, made, inherited, errors, grouped, lost)
         errors += (problem for injection in composed for problem in refused.problems(injection))
         errors += _collisions((*made, *composed))
         made += composed
+    wanted = [one for one in made if is_wanted(one.source.name, manifest.only)]
+    if grouped:
+        from .groups import problems  # only where there are some
+
+        errors += problems(manifest, {one.name for one in wanted}, lost)
     if errors:
         raise Failures(gathered(errors))
-    return [one for one in made if is_wanted(one.source.name, manifest.only)]
+    return wanted
 
 
 def _composed(
@@ -86,8 +97,10 @@ def _composed(
     made: Iterable[Injection],
     inherited: Mapping[bytes, bytes],
     errors: list[SecretsExecError],
+    grouped: Collection[str],
+    lost: _Lost,
 ) -> list[Injection]:
-    """What the templates make of the variables before them."""
+    """What the templates make of the variables before them. One that is `grouped` may be missing."""
     known = {injection.name: injection for injection in made}
     composed = []
     for template in templates:
@@ -97,6 +110,8 @@ def _composed(
                 values[name] = known[name].value
             elif (given := inherited.get(os.fsencode(name))) is not None:
                 values[name] = Secret(given)
+            elif template.name in grouped:
+                lost[template.name] = f"the template needs {name}, which is not set"
             else:
                 what = f"the template needs {name}, which is not set"
                 hint = "an optional secret was not found, or an expansion has no such key; give it a default"
@@ -119,18 +134,22 @@ def is_wanted(name: str, only: Collection[str]) -> bool:
     return not only or any(matches(name, glob) for glob in only)
 
 
-def _of_entry(entry: Entry, outcome: Secret | SecretsExecError) -> list[Injection]:
+def _of_entry(
+    entry: Entry, outcome: Secret | SecretsExecError, grouped: Collection[str], lost: _Lost
+) -> list[Injection]:
+    """What a secret becomes."""
     try:
         value = _value(entry, outcome)
-    except NotFound:
+    except NotFound as error:
         if entry.default is not None:
             return [Injection(entry.name, entry.default, entry)]
         if entry.required:
             raise
+        lost[entry.name] = error.what
         return []
     if entry.expansion is None:
         return [Injection(entry.name, value, entry)]
-    made = expand(value, entry.expansion, required=entry.required)
+    made = expand(value, entry.expansion, required=entry.required, optional=grouped)
     return [Injection(one.name, one.value, entry, one.key, one.is_listed) for one in made]
 
 

@@ -175,7 +175,11 @@ def _without_kept(manifest: Manifest, inherited: Mapping[bytes, bytes]) -> Manif
     if manifest.options.on_conflict != environment.KEEP:
         return manifest
     wanted = (entry for entry in manifest.entries if entry.expansion or os.fsencode(entry.name) not in inherited)
-    return manifest.replace(entries=tuple(wanted))
+    groups = (
+        one for one in manifest.options.required_one_of if not any(os.fsencode(n) in inherited for n in one.names)
+    )
+    options = manifest.options.replace(required_one_of=tuple(groups))
+    return manifest.replace(entries=tuple(wanted), options=options)
 
 
 def _tell(made: Sequence[Injection], log: Log, *, dry: bool) -> None:

@@ -153,7 +153,7 @@ _FLOORS = [
     {"providers.base"},
     {"providers.dotenv", "providers.env", "providers.file", "providers.kakaocloud", "providers.ncloud"},
     {"providers"},
-    {"manifest", "fetch", "inject", "cache", "progress"},
+    {"manifest", "fetch", "inject", "groups", "cache", "progress"},
     {"run"},
     {"report"},
     {"emulator"},

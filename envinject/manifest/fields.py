@@ -18,7 +18,7 @@ MOST = 1000
 
 _LATER = frozenset(
     """
-    options.required_one_of options.audit options.audit_required
+    options.audit options.audit_required
     secret.file secret.mode secret.name
     """.split()
 )

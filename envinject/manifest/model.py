@@ -77,6 +77,13 @@ class Composed(Record):
         return f"{self.name}, {self.node.place}"
 
 
+class OneOf(Record):
+    """Names of which at least one must come out. `node` is where that stands."""
+
+    names: tuple[str, ...]
+    node: Node
+
+
 class Options(Record):
     """How a run behaves. Times in seconds. `inherit` is all, nothing, or globs of names.
 
@@ -91,6 +98,12 @@ class Options(Record):
     keep_credentials: bool | tuple[str, ...] = False
     allow_names: tuple[str, ...] = ()
     export_profile: str | None = None
+    required_one_of: tuple[OneOf, ...] = ()
+
+    @property
+    def grouped(self) -> frozenset[str]:
+        """The names that stand in a group: each of them alone may be missing."""
+        return frozenset(name for group in self.required_one_of for name in group.names)
 
 
 class Manifest(Record):

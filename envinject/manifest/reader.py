@@ -15,7 +15,7 @@ from ..template import parse
 from ..url import parse_endpoint
 from .document import Node
 from .fields import MOST, Fields, unknown
-from .model import Composed, Entry, Literal, Manifest, Options
+from .model import Composed, Entry, Literal, Manifest, OneOf, Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,8 +44,13 @@ class Reader(Fields):
         self._declared: dict[str, Node] = {}
         self._known_types: Sequence[str] = ()
 
-    def manifest(self, tables: Mapping[str, Mapping[str, Node]], profile: str | None = None) -> Manifest:
-        """The model. Raises: Failures, everything that is wrong in the order of providers, options, secrets, env."""
+    def manifest(
+        self, tables: Mapping[str, Mapping[str, Node]], profile: str | None = None, elsewhere: Collection[str] = ()
+    ) -> Manifest:
+        """The model. `elsewhere` are names that a profile has, or has taken out.
+
+        Raises: Failures, everything that is wrong in the order of providers, options, secrets, env.
+        """
         self._declared = dict(tables["providers"])
         for name, node in tables["providers"].items():
             self._declare(name, node)
@@ -64,6 +69,7 @@ class Reader(Fields):
             [entry for entry in entries if entry],
             {*tables["secrets"], *tables["env"], *(literal.name for literal in literals)},
         )
+        self._check_groups(options, entries, {*tables["secrets"], *tables["env"]}, elsewhere)
         cache = self._cache(tables["cache"]) if tables["cache"] else None
         if self.errors:
             raise Failures(self.errors)
@@ -207,12 +213,40 @@ class Reader(Fields):
             "keep_credentials": self._all_or_some,
             "allow_names": self.texts,
             "export_profile": self.text,
+            "required_one_of": self._groups,
         }
         found = {name: readers[name](node, name) for name in table if name in readers}
         return Options(**{name: value for name, value in found.items() if value is not None})
 
     def _all_or_some(self, node: Node, name: str) -> bool | tuple[str, ...] | None:
         return self.texts(node, name) if isinstance(node.value[name].value, list) else self.flag(node, name)
+
+    def _groups(self, node: Node, name: str) -> tuple[OneOf, ...] | None:
+        lists = node.value[name].value
+        if isinstance(lists, list) and all(isinstance(each.value, list) and each.value for each in lists):
+            groups = [(each, [member.value for member in each.value]) for each in lists]
+            if all(isinstance(member, str) for _, members in groups for member in members):
+                return tuple(OneOf(tuple(dict.fromkeys(members)), each) for each, members in groups)
+        hint = f'write {name} = [["A", "B"]]: one of A and B must be there'
+        self.fault(node.value[name], f"'{name}' must be a list of lists of names", hint)
+        return None
+
+    def _check_groups(
+        self, options: Options, entries: Sequence[Entry | None], declared: set[str], elsewhere: Collection[str]
+    ) -> None:
+        """Every name of a group may be set: here, by an expansion, or elsewhere, and at least one of them here."""
+        expanded = {entry.name: entry.expansion for entry in entries if entry and entry.expansion}
+        here = declared - expanded.keys()
+        for group in options.required_one_of:
+            unset = [n for n in group.names if n not in here and not any(e.may_make(n) for e in expanded.values())]
+            unknown = [name for name in unset if name not in elsewhere or name in expanded]
+            for name in unknown:
+                what = f"required_one_of needs '{shown(name)}', which nobody sets"
+                hint = f"{suggest(name, here)}a group is made of variables of the manifest; an expansion's name is none"
+                self.fault(group.node, what, hint)
+            if len(unset) == len(group.names) and not unknown:
+                what = f"none of {', '.join(group.names)} is set in this profile, and one of them must be"
+                self.fault(group.node, what, "set one, or give the profile a required_one_of of its own")
 
     # Cache
 
@@ -254,7 +288,7 @@ class Reader(Fields):
         given = {field for field in node.value if node.value[field].value is not None}
         expansion = self._expansion(name, node, options) if "expand" in given else None
         self._check_name(name, node, options, injects="expand" not in given or _is_off(node.value["expand"]))
-        required = self.flag(node, "required") if "required" in given else True
+        required = self.flag(node, "required") if "required" in given else name not in options.grouped
         default = self.text(node, "default") if "default" in given else None
         if expansion and default is not None:
             self.fault(node.value["default"], "a default cannot be expanded", "use required = false")

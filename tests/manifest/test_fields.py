@@ -186,10 +186,10 @@ LATER = {
         "'mode' is not supported yet",
         "secrets.A.mode",
     ),
-    "a group": (
-        'options.required_one_of = [["A", "B"]]',
-        "'required_one_of' is not supported yet",
-        "options.required_one_of",
+    "an audit": (
+        'options.audit = "file"',
+        "'audit' is not supported yet",
+        "options.audit",
     ),
 }
 
@@ -216,7 +216,9 @@ json_values = st.recursive(
 
 
 @given(json_values)
-@pytest.mark.parametrize("field", ["timeout", "concurrency", "inherit", "allow_names", "on_conflict", "outage"])
+@pytest.mark.parametrize(
+    "field", ["timeout", "concurrency", "inherit", "allow_names", "on_conflict", "outage", "required_one_of"]
+)
 def test_any_value_of_an_option_is_taken_or_refused_at_its_place(field, value):
     found = outcome(lambda: read(json.dumps({"options": {field: value}}), "m.json"), Failures)
     if isinstance(found, Failures):
