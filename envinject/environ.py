@@ -151,7 +151,7 @@ def check_size(path: bytes, argv: Sequence[bytes], environ: Mapping[bytes, bytes
         raise BadValue(
             f"a variable is larger than the system's {allowed.one} bytes for one string",
             where=_by_size(sizes, too_long),
-            hint="hand it over as a file, or expand it into smaller variables",
+            hint='as = "file" hands it over as a file; or expand it into smaller variables',
         )
     words = sum(len(word) + 1 for word in argv)
     total = len(path) + 1 + words + sum(sizes.values()) + 8 * (max(1, len(argv)) + len(environ))

@@ -144,6 +144,7 @@ def test_plan_in_json_has_a_row_of_this_shape_for_each_variable(launch: Launch, 
         "expand": False,
         "made_of": [],
         "required": True,
+        "as": "env",
         "description": "",
         "where": f"{path}:8, secrets.ONE",
         "inherited": True,
@@ -158,6 +159,18 @@ def test_plan_of_a_bad_manifest_fails_as_a_run_does(launch: Launch, words: list[
     done = launch("plan", "-f", "m.toml", *words)
     assert (done.returncode, done.stdout) == (78, b"")
     assert b"there is no provider 'nowhere'" in done.stderr
+
+
+def test_plan_tells_files_and_makes_none(launch: Launch) -> None:
+    text = '[secrets]\nA = { provider = "env", id = "X", as = "file", file = "tmpfs" }\nB = "env://X"\n'
+    Path("m.toml").write_text(text + '[env]\nC = { template = "${A}" }\n')
+    for words in ([], ["--fetch"]):
+        head, *rows = launch("plan", "-f", "m.toml", *words, environ={"X": _VALUE}).stdout.decode().splitlines()
+        at = head.index("AS ")
+        assert [row[at : at + 4].strip() for row in rows] == ["file", "", ""]
+        found = _json(launch("plan", "-f", "m.toml", "--json", *words, environ={"X": _VALUE}))
+        assert [row["as"] for row in found["variables"]] == ["file", "env", "env"]
+    assert [row["bytes"] for row in found["variables"]][:2] == [len(_VALUE)] * 2
 
 
 def test_plan_shows_descriptions_where_there_are_any(launch: Launch) -> None:

@@ -13,14 +13,14 @@ from ..files import working_folder
 from ..reference import is_reference
 from .document import Document, Node, read
 from .merge import merge
-from .model import Composed, Entry, Literal, Manifest, OneOf, Options
+from .model import TMPFS, Composed, Entry, Literal, Manifest, OneOf, Options
 from .reader import Reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-__all__ = ["DEFAULT_FILES", "Composed", "Entry", "Literal", "Manifest", "OneOf", "Options", "load"]
+__all__ = ["DEFAULT_FILES", "TMPFS", "Composed", "Entry", "Literal", "Manifest", "OneOf", "Options", "load"]
 
 SET = "--set"
 """The place whose variables are references, every one: what it names and nobody knows is an error, no literal."""

@@ -19,7 +19,6 @@ MOST = 1000
 _LATER = frozenset(
     """
     options.audit options.audit_required
-    secret.file secret.mode secret.name
     """.split()
 )
 """What the design has and this version has not: refused by name rather than called unknown."""

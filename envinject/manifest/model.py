@@ -19,6 +19,21 @@ if TYPE_CHECKING:
     from .document import Node
 
 
+MEMFD, TMPFS = "memfd", "tmpfs"
+FILES = (MEMFD, TMPFS)
+"""What a file may be: anonymous in memory, or a named one that somebody has to remove. The first is the default."""
+
+FILE_MODE = 0o400
+
+
+class AsFile(Record):
+    """That a value becomes a file, and the variable holds its path. `kind` is MEMFD or TMPFS."""
+
+    kind: str
+    mode: int
+    name: str
+
+
 class Entry(Record):
     """One secret of the manifest: what is fetched, and what becomes of it.
 
@@ -34,6 +49,7 @@ class Entry(Record):
     default: Secret | None = None
     decode: str | None = None
     description: str = ""
+    as_file: AsFile | None = None
 
     @property
     def shown(self) -> SecretRef:

@@ -15,7 +15,7 @@ from ..template import parse
 from ..url import parse_endpoint
 from .document import Node
 from .fields import MOST, Fields, unknown
-from .model import Composed, Entry, Literal, Manifest, OneOf, Options
+from .model import FILE_MODE, FILES, TMPFS, AsFile, Composed, Entry, Literal, Manifest, OneOf, Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from ..errors import SecretsExecError
     from ..providers.base import Provider, Setting
 
-_SECRET = (*COORDINATES, "expand", "required", "default", "decode", "as", "description")
+_OF_A_FILE = ("file", "mode", "name")
+_SECRET = (*COORDINATES, "expand", "required", "default", "decode", "as", *_OF_A_FILE, "description")
+_LONGEST_FILE_NAME = 200  # of 249 that memfd_create(2) takes
 _EXPAND = ("prefix", "case", "keys", "omit", "rename", "nested")
 
 
@@ -69,6 +71,7 @@ class Reader(Fields):
             [entry for entry in entries if entry],
             {*tables["secrets"], *tables["env"], *(literal.name for literal in literals)},
         )
+        self._check_files([entry for entry in entries if entry])
         self._check_groups(options, entries, {*tables["secrets"], *tables["env"]}, elsewhere)
         cache = self._cache(tables["cache"]) if tables["cache"] else None
         if self.errors:
@@ -292,7 +295,11 @@ class Reader(Fields):
         default = self.text(node, "default") if "default" in given else None
         if expansion and default is not None:
             self.fault(node.value["default"], "a default cannot be expanded", "use required = false")
-        self._check_form(node, given)
+        if "decode" in given and self.text(node, "decode") not in ("base64", None):
+            self.fault(node.value["decode"], "'decode' knows base64 only", 'write decode = "base64"')
+        as_file = self._as_file(name, node, given)
+        if expansion and as_file:
+            self.fault(node.value["as"], "an expansion cannot be a file", "expand it, or leave expand out: one file")
         ref = self._ref(node, given)
         target = self._target(ref, node) if ref else None
         if len(self.errors) > before or ref is None or target is None:
@@ -307,18 +314,44 @@ class Reader(Fields):
             None if default is None else Secret(default.encode()),
             node.value["decode"].value if "decode" in given else None,
             self.text(node, "description") or "" if "description" in given else "",
+            as_file,
         )
 
-    def _check_form(self, node: Node, given: Collection[str]) -> None:
-        if "decode" in given and self.text(node, "decode") not in ("base64", None):
-            self.fault(node.value["decode"], "'decode' knows base64 only", 'write decode = "base64"')
-        form = self.choice(node, "as", ("env", "file")) if "as" in given else "env"
-        if form == "file":
-            self.fault(
-                node.value["as"],
-                'as = "file" is not supported yet',
-                "leave it out: the value is a variable then",
-            )
+    def _as_file(self, name: str, node: Node, given: Collection[str]) -> AsFile | None:
+        """How the value becomes a file. A profile that makes it a variable again need not undo the rest."""
+        form = self.choice(node, "as", ("env", "file")) if "as" in given else None
+        if form != "file":
+            for field in _OF_A_FILE if "as" not in given else ():
+                if field in given:
+                    self.fault(node.value[field], f"'{field}' is for files", 'add as = "file", or leave it out')
+            return None
+        kind = self.choice(node, "file", FILES) if "file" in given else FILES[0]
+        mode = self._mode(node) if "mode" in given else FILE_MODE
+        called = self.text(node, "name") if "name" in given else name
+        if called is not None and not _is_file_name(called):
+            hint = f"a name without '/' that can be printed, of at most {_LONGEST_FILE_NAME} bytes"
+            self.fault(node.value["name"], "this is no name for a file", hint)
+        return AsFile(kind or FILES[0], mode or FILE_MODE, called or name)
+
+    def _mode(self, node: Node) -> int | None:
+        text = self.text(node, "mode")
+        if text is None:
+            return None
+        if len(text) in (3, 4) and set(text) <= set("0246") and text[-4:-3] in ("", "0") and text[-3] in "46":
+            return int(text, 8)
+        hint = 'read is 4, read and write 6, for owner, group and others: write mode = "0400"'
+        self.fault(node.value["mode"], "'mode' must let the owner read, and nobody execute", hint)
+        return None
+
+    def _check_files(self, entries: Sequence[Entry]) -> None:
+        """Files that have names lie in one folder."""
+        first: dict[str, Entry] = {}
+        for entry in entries:
+            if entry.as_file and entry.as_file.kind == TMPFS:
+                other = first.setdefault(entry.as_file.name, entry)
+                if other is not entry:
+                    what = f"the files of {other.name} and {entry.name} have one name"
+                    self.fault(entry.node, what, "give one of them another name")
 
     def _ref(self, node: Node, given: Collection[str]) -> SecretRef | None:
         missing = [name for name in ("provider", "id") if name not in given]
@@ -484,6 +517,11 @@ class Reader(Fields):
     def _is_refused(self, name: str) -> bool:
         own = (provider.credential_names for provider in self._providers.values())
         return changes_how_programs_run(name) or name in providers.CREDENTIAL_NAMES.union(*own)
+
+
+def _is_file_name(text: str) -> bool:
+    fits = 0 < len(text.encode()) <= _LONGEST_FILE_NAME
+    return fits and text.isprintable() and "/" not in text and text not in (".", "..")
 
 
 def _folder(path: str) -> str:

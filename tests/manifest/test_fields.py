@@ -176,16 +176,6 @@ def test_an_unknown_key_is_an_error_with_the_near_one_and_all_that_there_are(tex
 
 
 LATER = {
-    "a file": (
-        'secrets.A = { provider = "env", id = "X", as = "file" }',
-        'as = "file" is not supported yet',
-        "secrets.A.as",
-    ),
-    "a mode": (
-        'secrets.A = { provider = "env", id = "X", mode = "0400" }',
-        "'mode' is not supported yet",
-        "secrets.A.mode",
-    ),
     "an audit": (
         'options.audit = "file"',
         "'audit' is not supported yet",
