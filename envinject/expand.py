@@ -10,7 +10,7 @@ from .secret import Secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from .errors import SecretsExecError
     from .jsontext import Json
@@ -109,14 +109,17 @@ def _missing(
             yield NotFound(f"no key '{key}' in this secret", hint=jsontext.listing(key, document))
 
 
-def is_among(key: str, listed: Iterable[str]) -> bool:
-    """Whether a key is one of those that are listed, or matches one that is a glob."""
-    return any(matches(key, each) if is_glob(each) else key == each for each in listed)
+def chooser(listed: Iterable[str]) -> Callable[[str], bool]:
+    """Tells whether a key is one of those that are listed, or matches one that is a glob."""
+    globs = [each for each in listed if is_glob(each)]
+    plain = {each for each in listed if not is_glob(each)}
+    return lambda key: key in plain or any(matches(key, glob) for glob in globs)
 
 
 def _members(document: dict[str, Json], expansion: Expansion) -> Iterator[tuple[str, str, Json]]:
+    is_omitted, is_chosen = chooser(expansion.omit), chooser(expansion.keys or ())
     for key, value in document.items():
-        if is_among(key, expansion.omit) or (expansion.keys is not None and not is_among(key, expansion.keys)):
+        if is_omitted(key) or (expansion.keys is not None and not is_chosen(key)):
             continue
         yield key, _name(key, expansion), value
 

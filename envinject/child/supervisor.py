@@ -313,19 +313,25 @@ class Supervisor:
 
 
 def remove(folder: str) -> None:
-    """Remove a folder with what is in it, as far as possible."""
-    for path, folders, files in os.walk(folder, topdown=False):
-        for name in (*files, *folders):
-            _remove(os.path.join(path, name))
-    _remove(folder)
-
-
-def _remove(path: str) -> None:
-    for way in (os.unlink, os.rmdir):
+    """Remove a folder with what is in it, as far as possible. No link is followed, however deep it may be."""
+    left = [folder]
+    for path in left:
         try:
-            way(path)
+            os.unlink(path)
+        except OSError:  # a folder
+            left += _members(path)
+    for path in reversed(left):
+        try:
+            os.rmdir(path)
         except OSError:
             continue
+
+
+def _members(folder: str) -> list[str]:
+    try:
+        return [] if os.path.islink(folder) else [os.path.join(folder, name) for name in os.listdir(folder)]
+    except OSError:  # it is gone
+        return []
 
 
 def _numbers(text: str) -> list[int]:

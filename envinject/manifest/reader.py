@@ -7,7 +7,7 @@ import os
 from .. import providers
 from ..environ import CONFLICTS, changes_how_programs_run, is_glob, is_name
 from ..errors import Failures, ManifestError, shown, suggest
-from ..expand import CASES, NESTED, Expansion, is_among
+from ..expand import CASES, NESTED, Expansion, chooser
 from ..jsontext import pointer
 from ..reference import COORDINATES, LONGEST, SecretRef, is_provider_name
 from ..secret import Secret
@@ -423,8 +423,9 @@ class Reader(Fields):
         omit = self.texts(expand, "omit") if "omit" in given else ()
         rename = self._rename(expand, options) if "rename" in given else {}
         asked = [key for key in keys or () if key in (omit or ()) or not is_glob(key)]
+        is_omitted, is_chosen = chooser(omit or ()), chooser(keys or ())
         for key in dict.fromkeys((*asked, *rename)):
-            if key in (omit or ()) or is_among(key, omit or ()) or (keys is not None and not is_among(key, keys)):
+            if key in (omit or ()) or is_omitted(key) or (keys is not None and not is_chosen(key)):
                 self.fault(expand, f"the key '{shown(key)}' is asked for and left out", "mend keys, omit or rename")
         if len(self.errors) > before:
             return None

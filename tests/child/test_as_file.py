@@ -170,6 +170,16 @@ def _few_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
 
 
+@pytest.mark.parametrize("kind", ["memfd", "tmpfs"])
+def test_a_limit_of_file_sizes_is_told(kind: str) -> None:
+    secret = KEY.replace("as =", f'file = "{kind}", as =')
+    limit = len(BINARY) - 1
+    limited: dict[str, Any] = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))}
+    done = run(filed(secret, "--supervise"), "echo started", **limited)
+    assert (done.returncode, done.stdout) == (71, b"")
+    assert b"File too large" in done.stderr
+
+
 @MODES
 def test_it_is_gone_with_the_last_process_that_has_it(
     stays: list[str], start: Callable[..., subprocess.Popen[bytes]]

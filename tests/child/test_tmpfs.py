@@ -181,7 +181,7 @@ def test_it_is_removed_when_the_command_ends(prefix: list[str], script: str, cod
 def _assert_gone(out: bytes) -> None:
     path = Path(out.decode().strip())
     assert path.is_absolute()
-    assert not path.parent.exists()
+    assert not os.path.lexists(path.parent)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
@@ -207,6 +207,30 @@ def test_what_the_command_has_put_there_goes_too() -> None:
     done = run(filed(), script)
     _assert_gone(done.stdout)
     assert Path("/proc").exists()
+
+
+@pytest.mark.parametrize("where", ["${KEY%/*}", "${KEY%/*}/a"])
+def test_no_link_that_the_command_has_put_there_is_followed(where: str) -> None:
+    Path("precious").mkdir()
+    Path("precious/file").touch()
+    done = run(filed(), f'rm -r "{where}"; ln -s "$PWD/precious" "{where}"; echo "$KEY"')
+    _assert_gone(done.stdout)
+    assert Path("precious/file").exists()
+
+
+def test_a_folder_of_any_depth_is_removed() -> None:
+    code = """
+import os
+print(os.environ["KEY"], flush=True)
+os.chdir(os.path.dirname(os.environ["KEY"]))
+for _ in range(1500):
+    os.mkdir("d")
+    os.chdir("d")
+"""
+    words = [*filed(), sys.executable, "-I", "-S", "-c", code]
+    done = subprocess.run(words, capture_output=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    _assert_gone(done.stdout)
 
 
 def test_a_command_that_cannot_be_run_leaves_none(start: Start) -> None:
