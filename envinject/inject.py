@@ -68,8 +68,7 @@ def injections(
     """Every variable that the manifest asks for, in its order: secrets, then literals, then templates.
 
     A template may need what is `inherited`. `paths` are those of files, by their variables; one that is not decided
-    yet is told as SOMEWHERE. Raises: Failures, with every problem in the manifest's order, each told
-    of its variable.
+    yet is told as SOMEWHERE. Raises: Failures, with every problem in the manifest's order, each told of its variable.
     """
     errors: list[SecretsExecError] = []
     made: list[Injection] = []
@@ -219,11 +218,14 @@ class _Refused:
         name, data = injection.name, injection.value.reveal()
         if injection.path is not None:
             data = b""  # a file holds anything
+        could_be_file = injection.entry is not None and injection.key is None
         if b"\0" in data:
-            hint = 'a variable ends at a NUL byte: as = "file" hands the value over as a file'
+            mend = 'as = "file" hands the value over as a file' if could_be_file else "store another value"
+            hint = f"a variable ends at a NUL byte: {mend}"
             yield BadValue(f"the value of {name} holds a NUL byte", where=injection.where, hint=hint)
         if not (injection.entry and injection.entry.decode) and not _is_text(data):
-            hint = 'as = "file" hands it over as a file; or store it as base64 and set decode = "base64"'
+            as_file = 'as = "file" hands it over as a file; or ' if could_be_file else ""
+            hint = f'{as_file}store it as base64 and set decode = "base64"'
             yield BadValue(f"the value of {name} is not UTF-8 text", where=injection.where, hint=hint)
         if injection.key is not None and self._is_dangerous(name) and not self._is_meant(injection):
             hint = "omit it, or name the key in keys or rename and the variable in options.allow_names"
