@@ -329,7 +329,10 @@ def remove(folder: str) -> None:
 
 def _members(folder: str) -> list[str]:
     try:
-        return [] if os.path.islink(folder) else [os.path.join(folder, name) for name in os.listdir(folder)]
+        if os.path.islink(folder):
+            return []
+        os.chmod(folder, 0o700)  # whatever the command has made of it
+        return [os.path.join(folder, name) for name in os.listdir(folder)]
     except OSError:  # it is gone
         return []
 

@@ -218,6 +218,18 @@ def test_no_link_that_the_command_has_put_there_is_followed(where: str) -> None:
     assert Path("precious/file").exists()
 
 
+def test_a_folder_that_the_command_has_closed_is_removed(
+    as_nobody: Callable[..., subprocess.CompletedProcess[bytes]], open_folder: Path
+) -> None:
+    (open_folder / "f.toml").write_text(KEY.replace("KEY", "secrets.KEY", 1).replace('"key"', '"m.toml"'))
+    script = (
+        'd="${KEY%/*}"; stat -c "%U %a" "$KEY" "$d" >&2; mkdir "$d/a"; touch "$d/a/b"; chmod 0 "$d/a" "$d"; echo "$KEY"'
+    )
+    done = as_nobody("--supervise", "-f", "f.toml", "--", "/bin/sh", "-c", script)
+    assert (done.returncode, done.stderr) == (0, b"nobody 400\nnobody 700\n")
+    _assert_gone(done.stdout)
+
+
 def test_a_folder_of_any_depth_is_removed() -> None:
     code = """
 import os
