@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from reading import environment_of, made, problem, read, values
 
 from envinject.errors import Denied, Failures, NotFound
@@ -62,6 +65,26 @@ def test_a_denial_stops_the_start_whatever_else_there_is():
     with pytest.raises(Failures) as caught:
         injections(manifest, outcomes, {})
     assert [each.exit_code for each in caught.value.errors] == [77]
+
+
+@given(
+    st.lists(st.lists(st.sampled_from("ABCD"), min_size=1, max_size=4), max_size=4),
+    st.sets(st.sampled_from("ABCD")),
+)
+def test_a_start_fails_exactly_for_the_groups_of_which_nothing_is_there(groups, present):
+    text = f"options.required_one_of = {json.dumps(groups)}\n[secrets]\n"
+    text += "".join(f'{name} = {{ provider = "env", id = "X_{name}"{_optional(name, groups)} }}\n' for name in "ABCD")
+    environ = {f"X_{name}": "x" for name in present}
+    missed = [number for number, group in enumerate(groups) if not present & {*group}]
+    if missed:
+        assert [error.where.rpartition(".")[2] for error in errors(text, environ=environ)] == [str(n) for n in missed]
+    else:
+        assert values(text, environ=environ).keys() == present
+
+
+def _optional(name, groups):
+    """What is in no group would be missed for itself."""
+    return "" if any(name in group for group in groups) else ", required = false"
 
 
 # Members of expansions, and templates
