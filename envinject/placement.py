@@ -30,7 +30,7 @@ def problems(entries: Sequence[Entry], *, supervised: bool) -> Iterator[SecretsE
 
 
 def _places(entries: Sequence[Entry]) -> str:
-    return ", ".join(dict.fromkeys(f"{entry.name}, {entry.node.file}" for entry in entries))
+    return "; ".join(f"{entry.name}, {entry.node.file}" for entry in entries)
 
 
 class Placement:
