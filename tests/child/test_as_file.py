@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from launching import LAUNCHER, PATIENCE, eventually
+from launching import LAUNCHER, PATIENCE, eventually, works
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="files in memory need Linux")
 
@@ -168,6 +168,15 @@ def test_too_low_a_limit_is_told() -> None:
 
 def _few_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
+
+
+def test_without_proc_there_is_no_path_and_no_start() -> None:
+    without = ["unshare", "--mount", "/bin/sh", "-ec", 'umount -l /proc; exec "$@"', "sh"]
+    if not works([*without, "true"]):
+        pytest.skip("mounts cannot be changed here")
+    done = run([*without, *filed(KEY)], "echo started")
+    assert (done.returncode, done.stdout) == (71, b"")
+    assert b"a memory file has no path here: /proc is not mounted" in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["memfd", "tmpfs"])
