@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from . import jsontext
-from .environ import LONGEST_NAME, is_name
+from .environ import LONGEST_NAME, is_glob, is_name, matches
 from .errors import BadValue, Failures, NotFound, shown
 from .record import Record
 from .secret import Secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from .errors import SecretsExecError
     from .jsontext import Json
@@ -23,9 +23,10 @@ _FREE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 
 
 class Expansion(Record):
-    """How keys become names: `prefix` and `case`, `keys` (only these) or `omit`, `rename` to full names.
+    """How keys become names: `prefix` and `case`, `keys` (only these) without `omit`, `rename` to full names.
 
-    `nested` says what a nested object or array becomes: compact JSON, more names, or an error.
+    `keys` and `omit` are keys or globs of keys. `nested` says what a nested object or array becomes: compact JSON,
+    more names, or an error.
     """
 
     prefix: str
@@ -43,7 +44,7 @@ class Expansion(Record):
 class Variable(Record):
     """One variable of an expansion: its `name`, the `key` that it came from, its value.
 
-    `is_listed` tells whether the manifest names the key in `keys` or `rename`: only then has the
+    `is_listed` tells whether the manifest names the key in `keys` or `rename`, with no glob: only then has the
     manifest's author, and not whoever writes the secret, chosen the name.
     """
 
@@ -53,27 +54,25 @@ class Variable(Record):
     is_listed: bool
 
 
-def expand(secret: Secret, expansion: Expansion, *, required: bool = True) -> list[Variable]:
+def expand(
+    secret: Secret, expansion: Expansion, *, required: bool = True, optional: Collection[str] = ()
+) -> list[Variable]:
     """The variables of a JSON object, in its order.
 
-    `null` counts as not found, which stops unless `required` is false.
+    `null` counts as not found, which stops unless `required` is false, or the variable is among the `optional` ones.
     Raises: Failures (BadValue, NotFound), all of them at once.
     """
     document = _document(secret)
     asked = _asked(expansion)
-    errors: list[SecretsExecError] = [
-        NotFound(f"no key '{key}' in this secret", hint=jsontext.listing(key, document))
-        for key in asked
-        if key not in document and required
-    ]
+    errors: list[SecretsExecError] = list(_missing(asked, document, expansion, optional)) if required else []
     variables = []
     for top, top_name, member in _members(document, expansion):
         for key, name, value in _flat(top, top_name, member, expansion):
             try:
-                is_listed = key == top and key in asked
+                is_listed = key == top and asked.get(key) is False
                 variables.append(Variable(name, key, _value(name, key, value, expansion.nested), is_listed))
             except NotFound as error:
-                errors += [error] if required else []
+                errors += [error] if required and name not in optional else []
             except BadValue as error:
                 errors.append(error)
     errors += _collisions(variables)
@@ -94,16 +93,39 @@ def _document(secret: Secret) -> dict[str, Json]:
     raise Failures([BadValue(f"this secret cannot be expanded: {reason}", hint="only a JSON object expands")])
 
 
-def _asked(expansion: Expansion) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*(expansion.keys or ()), *(expansion.rename or ()))))
+def _asked(expansion: Expansion) -> dict[str, bool]:
+    """What the manifest asks for, in its order, and whether that is a glob. What `rename` names never is one."""
+    asked = {key: is_glob(key) for key in expansion.keys or ()}
+    return asked | dict.fromkeys(expansion.rename or (), False)
+
+
+def _missing(
+    asked: Mapping[str, bool], document: dict[str, Json], expansion: Expansion, optional: Collection[str]
+) -> Iterator[NotFound]:
+    for key, is_a_glob in asked.items():
+        if is_a_glob and not any(matches(each, key) for each in document):
+            yield NotFound(f"no key of this secret matches '{shown(key)}'", hint=jsontext.listing(key, document))
+        elif not is_a_glob and key not in document and not (optional and _name(key, expansion) in optional):
+            yield NotFound(f"no key '{key}' in this secret", hint=jsontext.listing(key, document))
+
+
+def chooser(listed: Iterable[str]) -> Callable[[str], bool]:
+    """Tells whether a key is one of those that are listed, or matches one that is a glob."""
+    globs = [each for each in listed if is_glob(each)]
+    plain = {each for each in listed if not is_glob(each)}
+    return lambda key: key in plain or any(matches(key, glob) for glob in globs)
 
 
 def _members(document: dict[str, Json], expansion: Expansion) -> Iterator[tuple[str, str, Json]]:
-    renamed = expansion.rename or {}
+    is_omitted, is_chosen = chooser(expansion.omit), chooser(expansion.keys or ())
     for key, value in document.items():
-        if key in expansion.omit or (expansion.keys is not None and key not in expansion.keys):
+        if is_omitted(key) or (expansion.keys is not None and not is_chosen(key)):
             continue
-        yield key, renamed.get(key) or expansion.prefix + _name_part(key, expansion.case), value
+        yield key, _name(key, expansion), value
+
+
+def _name(key: str, expansion: Expansion) -> str:
+    return (expansion.rename or {}).get(key) or expansion.prefix + _name_part(key, expansion.case)
 
 
 def _flat(key: str, name: str, value: Json, expansion: Expansion) -> Iterator[tuple[str, str, Json]]:
