@@ -11,9 +11,21 @@ from .secret import Secret
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from typing import NamedTuple
 
     from .errors import SecretsExecError
     from .jsontext import Json
+
+    class _Variable(NamedTuple):
+        name: str
+        key: str
+        value: Secret
+        is_listed: bool
+else:
+    from collections import namedtuple
+
+    _Variable = namedtuple("_Variable", "name key value is_listed")
+    """A secret has thousands, and a `Record` takes three times as long to make."""
 
 CASES = ("upper", "keep")
 NESTED = ("json", "flatten", "error")
@@ -41,17 +53,14 @@ class Expansion(Record):
         return name.startswith(self.prefix) or name in (self.rename or {}).values()
 
 
-class Variable(Record):
-    """One variable of an expansion: its `name`, the `key` that it came from, its value.
+class Variable(_Variable):
+    """One variable of an expansion: its `name`, the `key` that it came from, its `value`.
 
     `is_listed` tells whether the manifest names the key in `keys` or `rename`, with no glob: only then has the
     manifest's author, and not whoever writes the secret, chosen the name.
     """
 
-    name: str
-    key: str
-    value: Secret
-    is_listed: bool
+    __slots__ = ()
 
 
 def expand(
@@ -66,16 +75,16 @@ def expand(
     asked = _asked(expansion)
     errors: list[SecretsExecError] = list(_missing(asked, document, expansion, optional)) if required else []
     variables = []
-    for top, top_name, member in _members(document, expansion):
-        for key, name, value in _flat(top, top_name, member, expansion):
-            try:
-                is_listed = key == top and asked.get(key) is False
-                variables.append(Variable(name, key, _value(name, key, value, expansion.nested), is_listed))
-            except NotFound as error:
-                errors += [error] if required and name not in optional else []
-            except BadValue as error:
-                errors.append(error)
-    errors += _collisions(variables)
+    for top, key, name, value in _members(document, expansion):
+        try:
+            is_listed = key == top and asked.get(key) is False
+            variables.append(Variable(name, key, _value(name, key, value, expansion.nested), is_listed))
+        except NotFound as error:
+            errors += [error] if required and name not in optional else []
+        except BadValue as error:
+            errors.append(error)
+    if len({variable.name for variable in variables}) < len(variables):
+        errors += _collisions(variables)
     if errors:
         raise Failures(errors)
     return variables
@@ -116,43 +125,61 @@ def chooser(listed: Iterable[str]) -> Callable[[str], bool]:
     return lambda key: key in plain or any(matches(key, glob) for glob in globs)
 
 
-def _members(document: dict[str, Json], expansion: Expansion) -> Iterator[tuple[str, str, Json]]:
+def _members(document: dict[str, Json], expansion: Expansion) -> Iterator[tuple[str, str, str, Json]]:
+    """Each key of the object with the keys, names and values that it comes out as."""
+    for top, value in _chosen(document, expansion).items():
+        name = _name(top, expansion)
+        if expansion.nested == "flatten" and isinstance(value, (dict, list)):
+            for key, longer, member in _flat(top, name, value, expansion.case):
+                yield top, key, longer, member
+        else:
+            yield top, top, name, value
+
+
+def _chosen(document: dict[str, Json], expansion: Expansion) -> dict[str, Json]:
+    if expansion.keys is None and not expansion.omit:
+        return document
     is_omitted, is_chosen = chooser(expansion.omit), chooser(expansion.keys or ())
-    for key, value in document.items():
-        if is_omitted(key) or (expansion.keys is not None and not is_chosen(key)):
-            continue
-        yield key, _name(key, expansion), value
+    return {
+        key: value
+        for key, value in document.items()
+        if not is_omitted(key) and (expansion.keys is None or is_chosen(key))
+    }
 
 
 def _name(key: str, expansion: Expansion) -> str:
-    return (expansion.rename or {}).get(key) or expansion.prefix + _name_part(key, expansion.case)
+    if expansion.rename and key in expansion.rename:
+        return expansion.rename[key]
+    return expansion.prefix + _name_part(key, expansion.case)
 
 
-def _flat(key: str, name: str, value: Json, expansion: Expansion) -> Iterator[tuple[str, str, Json]]:
+def _flat(key: str, name: str, value: Json, case: str) -> Iterator[tuple[str, str, Json]]:
     # A name that is too long already ends it too: the secret may be nested deeper than we can go.
-    if expansion.nested != "flatten" or not isinstance(value, (dict, list)) or not value or len(name) > LONGEST_NAME:
+    if not isinstance(value, (dict, list)) or not value or len(name) > LONGEST_NAME:
         yield key, name, value
         return
     members = value.items() if isinstance(value, dict) else ((str(i), v) for i, v in enumerate(value))
     for step, member in members:
-        yield from _flat(f"{key}/{step}", f"{name}_{_name_part(step, expansion.case)}", member, expansion)
+        yield from _flat(f"{key}/{step}", f"{name}_{_name_part(step, case)}", member, case)
 
 
 def _name_part(key: str, case: str) -> str:
-    part = key if _FREE.issuperset(key) else "".join(c if c in _FREE else "_" for c in key)
+    is_free = key.isascii() and key.isidentifier()
+    part = key if is_free else "".join(c if c in _FREE else "_" for c in key)
     return part.upper() if case == "upper" else part
 
 
 def _value(name: str, key: str, value: Json, nested: str) -> Secret:
-    told = shown(key)
     if nested == "error" and isinstance(value, (dict, list)):
-        what = f"the key '{told}' holds {jsontext.kind(value)}"
+        what = f"the key '{shown(key)}' holds {jsontext.kind(value)}"
         raise BadValue(what, hint='omit it, or set nested = "json" or "flatten"')
     if not is_name(name):
-        raise BadValue(f"the key '{told}' makes '{shown(name)}', which is no variable name", hint="rename or omit it")
+        what = f"the key '{shown(key)}' makes '{shown(name)}', which is no variable name"
+        raise BadValue(what, hint="rename or omit it")
     data = jsontext.to_bytes(value)
     if data is None:
-        raise NotFound(f"the key '{told}' is null, which counts as not found", hint="omit it, or required = false")
+        what = f"the key '{shown(key)}' is null, which counts as not found"
+        raise NotFound(what, hint="omit it, or required = false")
     return Secret(data)
 
 

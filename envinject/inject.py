@@ -42,6 +42,20 @@ class Injection(Record):
     is_secret: bool = True
     path: str | None = None
 
+    def __init__(
+        self,
+        name: str,
+        value: Secret,
+        source: Entry | Literal | Composed,
+        key: str | None = None,
+        is_chosen: bool = True,
+        is_secret: bool = True,
+        path: str | None = None,
+    ) -> None:
+        fields = self.__dict__  # by hand, since expansion makes thousands
+        fields["name"], fields["value"], fields["source"] = name, value, source
+        fields["key"], fields["is_chosen"], fields["is_secret"], fields["path"] = key, is_chosen, is_secret, path
+
     @property
     def text(self) -> Secret:
         """What the variable holds."""
@@ -81,19 +95,20 @@ def injections(
             errors.append(error.at(entry.where))
             lost[entry.name] = None
         else:
-            errors += (problem for injection in of_entry for problem in refused.problems(injection))
+            errors += refused.problems(of_entry)
             made += of_entry
     literals = [Injection(literal.name, literal.value, literal, is_secret=False) for literal in manifest.literals]
-    errors += (problem for injection in literals for problem in refused.problems(injection))
+    errors += refused.problems(literals)
     made += literals
     errors += _collisions(made)
     if not errors and manifest.templates:
         composed = _composed(manifest.templates, made, inherited, errors, grouped, lost)
-        errors += (problem for injection in composed for problem in refused.problems(injection))
+        errors += refused.problems(composed)
         errors += _collisions((*made, *composed))
         made += composed
     # A file that a template speaks of has to be there, whatever else is left out.
-    wanted = [one for one in made if one.path is not None or is_wanted(one.source.name, manifest.only)]
+    only = manifest.only
+    wanted = [one for one in made if not only or one.path is not None or is_wanted(one.source.name, only)]
     if grouped:
         from .groups import problems  # only where there are some
 
@@ -216,24 +231,28 @@ class _Refused:
         self._allowed = manifest.options.allow_names
         self._credentials = CREDENTIAL_NAMES | manifest.credential_names
 
-    def problems(self, injection: Injection) -> Iterator[BadValue]:
-        """What is wrong with one injection."""
-        name, data = injection.name, injection.value.reveal()
-        if injection.path is not None:
-            data = b""  # a file holds anything
+    def problems(self, made: Iterable[Injection]) -> Iterator[BadValue]:
+        """What is wrong with injections, in their order."""
+        for injection in made:
+            data = injection.value.reveal()
+            if injection.path is None and (b"\0" in data or not data.isascii()):
+                yield from self._of_value(injection, data)
+            if injection.key is not None and self._is_dangerous(injection.name) and not self._is_meant(injection):
+                hint = "omit it, or name the key in keys or rename and the variable in options.allow_names"
+                what = f"the key '{shown(injection.key)}' makes {injection.name}, which changes how programs run"
+                yield BadValue(what, where=injection.where, hint=hint)
+
+    def _of_value(self, injection: Injection, data: bytes) -> Iterator[BadValue]:
+        """What is wrong with a value that becomes no file: a file holds anything."""
         could_be_file = injection.entry is not None and injection.key is None
         if b"\0" in data:
             mend = 'as = "file" hands the value over as a file' if could_be_file else "store another value"
             hint = f"a variable ends at a NUL byte: {mend}"
-            yield BadValue(f"the value of {name} holds a NUL byte", where=injection.where, hint=hint)
+            yield BadValue(f"the value of {injection.name} holds a NUL byte", where=injection.where, hint=hint)
         if not (injection.entry and injection.entry.decode) and not _is_text(data):
             as_file = 'as = "file" hands it over as a file; or ' if could_be_file else ""
             hint = f'{as_file}store it as base64 and set decode = "base64"'
-            yield BadValue(f"the value of {name} is not UTF-8 text", where=injection.where, hint=hint)
-        if injection.key is not None and self._is_dangerous(name) and not self._is_meant(injection):
-            hint = "omit it, or name the key in keys or rename and the variable in options.allow_names"
-            what = f"the key '{shown(injection.key)}' makes {name}, which changes how programs run"
-            yield BadValue(what, where=injection.where, hint=hint)
+            yield BadValue(f"the value of {injection.name} is not UTF-8 text", where=injection.where, hint=hint)
 
     def _is_dangerous(self, name: str) -> bool:
         return changes_how_programs_run(name) or name in self._credentials
@@ -251,6 +270,9 @@ def _is_text(data: bytes) -> bool:
 
 
 def _collisions(made: Iterable[Injection]) -> Iterator[BadValue]:
+    made = list(made)
+    if len({injection.name for injection in made}) == len(made):
+        return
     first: dict[str, Injection] = {}
     for injection in made:
         if (other := first.setdefault(injection.name, injection)) is not injection:
@@ -266,7 +288,7 @@ def put(made: Iterable[Injection], inherited: Mapping[bytes, bytes], on_conflict
     environ = dict(inherited)
     errors: list[SecretsExecError] = []
     for injection in made:
-        name = os.fsencode(injection.name)
+        name = injection.name.encode()
         if name not in inherited or on_conflict == OVERRIDE:
             environ[name] = injection.text.reveal()
         elif on_conflict != KEEP:
