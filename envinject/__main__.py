@@ -1,6 +1,7 @@
 """The one way in, and the boundary where every error becomes words and an exit code."""
 
 # No `from __future__ import`: that is an import too, and `python -m` looks in the working folder first.
+import gc
 import os
 import sys
 
@@ -24,6 +25,7 @@ _SETTINGS = """
 
 def main() -> "NoReturn":
     """Run the command line, and end: without waiting for a thread, whatever it is doing."""
+    gc.disable()  # nothing lives long enough here; the emulator switches it on again
     try:
         _begin_anew()
         from .cli import VERSION_FLAGS

@@ -61,6 +61,11 @@ def changes_how_programs_run(name: str) -> bool:
     return name in _REFUSED_NAMES or name.startswith(_REFUSED_STARTS) or name.endswith(_REFUSED_ENDS)
 
 
+def is_glob(text: str) -> bool:
+    """Whether a text may match others than itself. A `*` that means itself is written `[*]`."""
+    return any(character in text for character in "*?[")
+
+
 def matches(name: str, glob: str) -> bool:
     """Whether a name matches a glob (`*`, `?`, `[...]`), case and all."""
     import fnmatch  # costs milliseconds, needed only where globs are used
@@ -150,7 +155,7 @@ def check_size(path: bytes, argv: Sequence[bytes], environ: Mapping[bytes, bytes
         raise BadValue(
             f"a variable is larger than the system's {allowed.one} bytes for one string",
             where=_by_size(sizes, too_long),
-            hint="hand it over as a file, or expand it into smaller variables",
+            hint='as = "file" hands it over as a file; or expand it into smaller variables',
         )
     words = sum(len(word) + 1 for word in argv)
     total = len(path) + 1 + words + sum(sizes.values()) + 8 * (max(1, len(argv)) + len(environ))

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from . import jsontext
-from .environ import LONGEST_NAME, is_name
+from .environ import LONGEST_NAME, is_glob, is_name, matches
 from .errors import BadValue, Failures, NotFound, shown
 from .record import Record
 from .secret import Secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from typing import NamedTuple
 
     from .errors import SecretsExecError
     from .jsontext import Json
+
+    class _Variable(NamedTuple):
+        name: str
+        key: str
+        value: Secret
+        is_listed: bool
+else:
+    from collections import namedtuple
+
+    _Variable = namedtuple("_Variable", "name key value is_listed")
+    """A secret has thousands, and a `Record` takes three times as long to make."""
 
 CASES = ("upper", "keep")
 NESTED = ("json", "flatten", "error")
@@ -23,9 +35,10 @@ _FREE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 
 
 class Expansion(Record):
-    """How keys become names: `prefix` and `case`, `keys` (only these) or `omit`, `rename` to full names.
+    """How keys become names: `prefix` and `case`, `keys` (only these) without `omit`, `rename` to full names.
 
-    `nested` says what a nested object or array becomes: compact JSON, more names, or an error.
+    `keys` and `omit` are keys or globs of keys. `nested` says what a nested object or array becomes: compact JSON,
+    more names, or an error.
     """
 
     prefix: str
@@ -40,43 +53,38 @@ class Expansion(Record):
         return name.startswith(self.prefix) or name in (self.rename or {}).values()
 
 
-class Variable(Record):
-    """One variable of an expansion: its `name`, the `key` that it came from, its value.
+class Variable(_Variable):
+    """One variable of an expansion: its `name`, the `key` that it came from, its `value`.
 
-    `is_listed` tells whether the manifest names the key in `keys` or `rename`: only then has the
+    `is_listed` tells whether the manifest names the key in `keys` or `rename`, with no glob: only then has the
     manifest's author, and not whoever writes the secret, chosen the name.
     """
 
-    name: str
-    key: str
-    value: Secret
-    is_listed: bool
+    __slots__ = ()
 
 
-def expand(secret: Secret, expansion: Expansion, *, required: bool = True) -> list[Variable]:
+def expand(
+    secret: Secret, expansion: Expansion, *, required: bool = True, optional: Collection[str] = ()
+) -> list[Variable]:
     """The variables of a JSON object, in its order.
 
-    `null` counts as not found, which stops unless `required` is false.
+    `null` counts as not found, which stops unless `required` is false, or the variable is among the `optional` ones.
     Raises: Failures (BadValue, NotFound), all of them at once.
     """
     document = _document(secret)
     asked = _asked(expansion)
-    errors: list[SecretsExecError] = [
-        NotFound(f"no key '{key}' in this secret", hint=jsontext.listing(key, document))
-        for key in asked
-        if key not in document and required
-    ]
+    errors: list[SecretsExecError] = list(_missing(asked, document, expansion, optional)) if required else []
     variables = []
-    for top, top_name, member in _members(document, expansion):
-        for key, name, value in _flat(top, top_name, member, expansion):
-            try:
-                is_listed = key == top and key in asked
-                variables.append(Variable(name, key, _value(name, key, value, expansion.nested), is_listed))
-            except NotFound as error:
-                errors += [error] if required else []
-            except BadValue as error:
-                errors.append(error)
-    errors += _collisions(variables)
+    for top, key, name, value in _members(document, expansion):
+        try:
+            is_listed = key == top and asked.get(key) is False
+            variables.append(Variable(name, key, _value(name, key, value, expansion.nested), is_listed))
+        except NotFound as error:
+            errors += [error] if required and name not in optional else []
+        except BadValue as error:
+            errors.append(error)
+    if len({variable.name for variable in variables}) < len(variables):
+        errors += _collisions(variables)
     if errors:
         raise Failures(errors)
     return variables
@@ -94,43 +102,84 @@ def _document(secret: Secret) -> dict[str, Json]:
     raise Failures([BadValue(f"this secret cannot be expanded: {reason}", hint="only a JSON object expands")])
 
 
-def _asked(expansion: Expansion) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*(expansion.keys or ()), *(expansion.rename or ()))))
+def _asked(expansion: Expansion) -> dict[str, bool]:
+    """What the manifest asks for, in its order, and whether that is a glob. What `rename` names never is one."""
+    asked = {key: is_glob(key) for key in expansion.keys or ()}
+    return asked | dict.fromkeys(expansion.rename or (), False)
 
 
-def _members(document: dict[str, Json], expansion: Expansion) -> Iterator[tuple[str, str, Json]]:
-    renamed = expansion.rename or {}
-    for key, value in document.items():
-        if key in expansion.omit or (expansion.keys is not None and key not in expansion.keys):
-            continue
-        yield key, renamed.get(key) or expansion.prefix + _name_part(key, expansion.case), value
+def _missing(
+    asked: Mapping[str, bool], document: dict[str, Json], expansion: Expansion, optional: Collection[str]
+) -> Iterator[NotFound]:
+    for key, is_a_glob in asked.items():
+        if is_a_glob and not any(matches(each, key) for each in document):
+            yield NotFound(f"no key of this secret matches '{shown(key)}'", hint=jsontext.listing(key, document))
+        elif not is_a_glob and key not in document and not (optional and _name(key, expansion) in optional):
+            yield NotFound(f"no key '{key}' in this secret", hint=jsontext.listing(key, document))
 
 
-def _flat(key: str, name: str, value: Json, expansion: Expansion) -> Iterator[tuple[str, str, Json]]:
+def chooser(listed: Iterable[str]) -> Callable[[str], bool]:
+    """Tells whether a key is one of those that are listed, or matches one that is a glob."""
+    globs = [each for each in listed if is_glob(each)]
+    plain = {each for each in listed if not is_glob(each)}
+    return lambda key: key in plain or any(matches(key, glob) for glob in globs)
+
+
+def _members(document: dict[str, Json], expansion: Expansion) -> Iterator[tuple[str, str, str, Json]]:
+    """Each key of the object with the keys, names and values that it comes out as."""
+    for top, value in _chosen(document, expansion).items():
+        name = _name(top, expansion)
+        if expansion.nested == "flatten" and isinstance(value, (dict, list)):
+            for key, longer, member in _flat(top, name, value, expansion.case):
+                yield top, key, longer, member
+        else:
+            yield top, top, name, value
+
+
+def _chosen(document: dict[str, Json], expansion: Expansion) -> dict[str, Json]:
+    if expansion.keys is None and not expansion.omit:
+        return document
+    is_omitted, is_chosen = chooser(expansion.omit), chooser(expansion.keys or ())
+    return {
+        key: value
+        for key, value in document.items()
+        if not is_omitted(key) and (expansion.keys is None or is_chosen(key))
+    }
+
+
+def _name(key: str, expansion: Expansion) -> str:
+    if expansion.rename and key in expansion.rename:
+        return expansion.rename[key]
+    return expansion.prefix + _name_part(key, expansion.case)
+
+
+def _flat(key: str, name: str, value: Json, case: str) -> Iterator[tuple[str, str, Json]]:
     # A name that is too long already ends it too: the secret may be nested deeper than we can go.
-    if expansion.nested != "flatten" or not isinstance(value, (dict, list)) or not value or len(name) > LONGEST_NAME:
+    if not isinstance(value, (dict, list)) or not value or len(name) > LONGEST_NAME:
         yield key, name, value
         return
     members = value.items() if isinstance(value, dict) else ((str(i), v) for i, v in enumerate(value))
     for step, member in members:
-        yield from _flat(f"{key}/{step}", f"{name}_{_name_part(step, expansion.case)}", member, expansion)
+        yield from _flat(f"{key}/{step}", f"{name}_{_name_part(step, case)}", member, case)
 
 
 def _name_part(key: str, case: str) -> str:
-    part = key if _FREE.issuperset(key) else "".join(c if c in _FREE else "_" for c in key)
+    is_free = key.isascii() and key.isidentifier()
+    part = key if is_free else "".join(c if c in _FREE else "_" for c in key)
     return part.upper() if case == "upper" else part
 
 
 def _value(name: str, key: str, value: Json, nested: str) -> Secret:
-    told = shown(key)
     if nested == "error" and isinstance(value, (dict, list)):
-        what = f"the key '{told}' holds {jsontext.kind(value)}"
+        what = f"the key '{shown(key)}' holds {jsontext.kind(value)}"
         raise BadValue(what, hint='omit it, or set nested = "json" or "flatten"')
     if not is_name(name):
-        raise BadValue(f"the key '{told}' makes '{shown(name)}', which is no variable name", hint="rename or omit it")
+        what = f"the key '{shown(key)}' makes '{shown(name)}', which is no variable name"
+        raise BadValue(what, hint="rename or omit it")
     data = jsontext.to_bytes(value)
     if data is None:
-        raise NotFound(f"the key '{told}' is null, which counts as not found", hint="omit it, or required = false")
+        what = f"the key '{shown(key)}' is null, which counts as not found"
+        raise NotFound(what, hint="omit it, or required = false")
     return Secret(data)
 
 

@@ -18,12 +18,20 @@ if TYPE_CHECKING:
     from .manifest import Composed, Literal, Manifest
     from .providers.base import Found
 
+    _Lost = dict[str, str | None]
+    """Why a secret or a template became nothing; None where that is told as an error of its own."""
+
+
+SOMEWHERE = "/proc/self/fd/64"
+"""The path of a file that is not made, where nothing is started."""
+
 
 class Injection(Record):
     """One variable of the child: its name, its value, and what in the manifest it comes from.
 
     `key` is set for a variable that an expansion made; `is_chosen` tells whether the manifest's author, and not
-    whoever writes the secret, chose its name; `is_secret` whether any of the value came from a store.
+    whoever writes the secret, chose its name; `is_secret` whether any of the value came from a store. Where the value
+    becomes a file, `path` is what the variable holds.
     """
 
     name: str
@@ -32,6 +40,26 @@ class Injection(Record):
     key: str | None = None
     is_chosen: bool = True
     is_secret: bool = True
+    path: str | None = None
+
+    def __init__(
+        self,
+        name: str,
+        value: Secret,
+        source: Entry | Literal | Composed,
+        key: str | None = None,
+        is_chosen: bool = True,
+        is_secret: bool = True,
+        path: str | None = None,
+    ) -> None:
+        fields = self.__dict__  # by hand, since expansion makes thousands
+        fields["name"], fields["value"], fields["source"] = name, value, source
+        fields["key"], fields["is_chosen"], fields["is_secret"], fields["path"] = key, is_chosen, is_secret, path
+
+    @property
+    def text(self) -> Secret:
+        """What the variable holds."""
+        return self.value if self.path is None else Secret(os.fsencode(self.path))
 
     @property
     def entry(self) -> Entry | None:
@@ -45,37 +73,49 @@ class Injection(Record):
         return f"{self.source.where}{key}"
 
 
-def injections(manifest: Manifest, found: Found, inherited: Mapping[bytes, bytes]) -> list[Injection]:
+def injections(
+    manifest: Manifest, found: Found, inherited: Mapping[bytes, bytes], paths: Mapping[str, str] | None = None
+) -> list[Injection]:
     """Every variable that the manifest asks for, in its order: secrets, then literals, then templates.
 
-    A template may need what is `inherited`. Raises: Failures, with every problem in the manifest's order, each told
-    of its variable.
+    A template may need what is `inherited`. `paths` are those of files, by their variables; one that is not decided
+    yet is told as SOMEWHERE. Raises: Failures, with every problem in the manifest's order, each told of its variable.
     """
     errors: list[SecretsExecError] = []
     made: list[Injection] = []
-    refused = _Refused(manifest)
+    lost: _Lost = {}
+    refused, grouped = _Refused(manifest), manifest.options.grouped
     for entry in manifest.entries:
         try:
-            of_entry = _of_entry(entry, found[entry.target])
+            of_entry = _of_entry(entry, found[entry.target], grouped, lost, paths or {})
         except Failures as failures:
             errors += [error.at(entry.where) for error in failures.errors]
+            lost[entry.name] = None
         except SecretsExecError as error:
             errors.append(error.at(entry.where))
+            lost[entry.name] = None
         else:
-            errors += (problem for injection in of_entry for problem in refused.problems(injection))
+            errors += refused.problems(of_entry)
             made += of_entry
     literals = [Injection(literal.name, literal.value, literal, is_secret=False) for literal in manifest.literals]
-    errors += (problem for injection in literals for problem in refused.problems(injection))
+    errors += refused.problems(literals)
     made += literals
     errors += _collisions(made)
     if not errors and manifest.templates:
-        composed = _composed(manifest.templates, made, inherited, errors)
-        errors += (problem for injection in composed for problem in refused.problems(injection))
+        composed = _composed(manifest.templates, made, inherited, errors, grouped, lost)
+        errors += refused.problems(composed)
         errors += _collisions((*made, *composed))
         made += composed
+    # A file that a template speaks of has to be there, whatever else is left out.
+    only = manifest.only
+    wanted = [one for one in made if not only or one.path is not None or is_wanted(one.source.name, only)]
+    if grouped:
+        from .groups import problems  # only where there are some
+
+        errors += problems(manifest, {one.name for one in wanted}, lost)
     if errors:
         raise Failures(gathered(errors))
-    return [one for one in made if is_wanted(one.source.name, manifest.only)]
+    return wanted
 
 
 def _composed(
@@ -83,8 +123,10 @@ def _composed(
     made: Iterable[Injection],
     inherited: Mapping[bytes, bytes],
     errors: list[SecretsExecError],
+    grouped: Collection[str],
+    lost: _Lost,
 ) -> list[Injection]:
-    """What the templates make of the variables before them."""
+    """What the templates make of the variables before them. One that is `grouped` may be missing."""
     from .template import render
 
     known = {injection.name: injection for injection in made}
@@ -93,9 +135,11 @@ def _composed(
         values: dict[str, Secret] = {}
         for name in template.names:
             if name in known:
-                values[name] = known[name].value
+                values[name] = known[name].text
             elif (given := inherited.get(os.fsencode(name))) is not None:
                 values[name] = Secret(given)
+            elif template.name in grouped:
+                lost[template.name] = f"the template needs {name}, which is not set"
             else:
                 what = f"the template needs {name}, which is not set"
                 hint = "an optional secret was not found, or an expansion has no such key; give it a default"
@@ -107,7 +151,7 @@ def _composed(
         except BadValue as error:
             errors.append(error.at(template.where))
             continue
-        is_secret = any(name in known and known[name].is_secret for name in template.names)
+        is_secret = any(name in known and known[name].is_secret and not known[name].path for name in template.names)
         known[template.name] = Injection(template.name, value, template, is_secret=is_secret)
         composed.append(known[template.name])
     return composed
@@ -118,20 +162,29 @@ def is_wanted(name: str, only: Collection[str]) -> bool:
     return not only or any(matches(name, glob) for glob in only)
 
 
-def _of_entry(entry: Entry, outcome: Secret | SecretsExecError) -> list[Injection]:
+def _of_entry(
+    entry: Entry,
+    outcome: Secret | SecretsExecError,
+    grouped: Collection[str],
+    lost: _Lost,
+    paths: Mapping[str, str],
+) -> list[Injection]:
+    """What a secret becomes."""
+    path = paths.get(entry.name, SOMEWHERE) if entry.as_file else None
     try:
         value = _value(entry, outcome)
-    except NotFound:
+    except NotFound as error:
         if entry.default is not None:
-            return [Injection(entry.name, entry.default, entry)]
+            return [Injection(entry.name, entry.default, entry, path=path)]
         if entry.required:
             raise
+        lost[entry.name] = error.what
         return []
     if entry.expansion is None:
-        return [Injection(entry.name, value, entry)]
+        return [Injection(entry.name, value, entry, path=path)]
     from .expand import expand
 
-    made = expand(value, entry.expansion, required=entry.required)
+    made = expand(value, entry.expansion, required=entry.required, optional=grouped)
     return [Injection(one.name, one.value, entry, one.key, one.is_listed) for one in made]
 
 
@@ -178,19 +231,28 @@ class _Refused:
         self._allowed = manifest.options.allow_names
         self._credentials = CREDENTIAL_NAMES | manifest.credential_names
 
-    def problems(self, injection: Injection) -> Iterator[BadValue]:
-        """What is wrong with one injection."""
-        name, data = injection.name, injection.value.reveal()
+    def problems(self, made: Iterable[Injection]) -> Iterator[BadValue]:
+        """What is wrong with injections, in their order."""
+        for injection in made:
+            data = injection.value.reveal()
+            if injection.path is None and (b"\0" in data or not data.isascii()):
+                yield from self._of_value(injection, data)
+            if injection.key is not None and self._is_dangerous(injection.name) and not self._is_meant(injection):
+                hint = "omit it, or name the key in keys or rename and the variable in options.allow_names"
+                what = f"the key '{shown(injection.key)}' makes {injection.name}, which changes how programs run"
+                yield BadValue(what, where=injection.where, hint=hint)
+
+    def _of_value(self, injection: Injection, data: bytes) -> Iterator[BadValue]:
+        """What is wrong with a value that becomes no file: a file holds anything."""
+        could_be_file = injection.entry is not None and injection.key is None
         if b"\0" in data:
-            hint = "a variable ends at a NUL byte: store another value"
-            yield BadValue(f"the value of {name} holds a NUL byte", where=injection.where, hint=hint)
+            mend = 'as = "file" hands the value over as a file' if could_be_file else "store another value"
+            hint = f"a variable ends at a NUL byte: {mend}"
+            yield BadValue(f"the value of {injection.name} holds a NUL byte", where=injection.where, hint=hint)
         if not (injection.entry and injection.entry.decode) and not _is_text(data):
-            hint = 'store it as base64 and set decode = "base64"'
-            yield BadValue(f"the value of {name} is not UTF-8 text", where=injection.where, hint=hint)
-        if injection.key is not None and self._is_dangerous(name) and not self._is_meant(injection):
-            hint = "omit it, or name the key in keys or rename and the variable in options.allow_names"
-            what = f"the key '{shown(injection.key)}' makes {name}, which changes how programs run"
-            yield BadValue(what, where=injection.where, hint=hint)
+            as_file = 'as = "file" hands it over as a file; or ' if could_be_file else ""
+            hint = f'{as_file}store it as base64 and set decode = "base64"'
+            yield BadValue(f"the value of {injection.name} is not UTF-8 text", where=injection.where, hint=hint)
 
     def _is_dangerous(self, name: str) -> bool:
         return changes_how_programs_run(name) or name in self._credentials
@@ -208,6 +270,9 @@ def _is_text(data: bytes) -> bool:
 
 
 def _collisions(made: Iterable[Injection]) -> Iterator[BadValue]:
+    made = list(made)
+    if len({injection.name for injection in made}) == len(made):
+        return
     first: dict[str, Injection] = {}
     for injection in made:
         if (other := first.setdefault(injection.name, injection)) is not injection:
@@ -223,9 +288,9 @@ def put(made: Iterable[Injection], inherited: Mapping[bytes, bytes], on_conflict
     environ = dict(inherited)
     errors: list[SecretsExecError] = []
     for injection in made:
-        name = os.fsencode(injection.name)
+        name = injection.name.encode()
         if name not in inherited or on_conflict == OVERRIDE:
-            environ[name] = injection.value.reveal()
+            environ[name] = injection.text.reveal()
         elif on_conflict != KEEP:
             what = f"{injection.name} is in the inherited environment already"
             errors.append(BadValue(what, where=injection.where, hint="unset it, or --on-conflict override or keep"))

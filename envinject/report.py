@@ -6,7 +6,7 @@ import time
 
 from . import inject
 from . import providers as registry
-from .errors import Failures, SecretsExecError
+from .errors import Failures, SecretsExecError, shown
 from .log import printable
 from .manifest import Entry
 from .run import fetched, for_templates, prepare
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .log import Log
     from .manifest import Composed, Literal
     from .run import Order
+
+_COLUMNS = ("VARIABLE", "FROM", "REQUIRED", "AS", "BYTES", "WHERE", "DESCRIPTION")
+_MAY_BE_LEFT_OUT = ("AS", "DESCRIPTION")
 
 SHAPE = 1
 """The version of the JSON that these commands write."""
@@ -43,17 +46,17 @@ def plan(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: bool
     """The variables that would be set, in the manifest's order, with the lengths of their values when fetching.
 
     Keys: `shape`, `profile` (None where none was chosen), `variables`: a list of `name`, `provider`, `id`, `version`,
-    `stage`, `key`, `expand`, `made_of` (the names in a template), `required`, `where`, `inherited` (whether the
-    environment has that name), `bytes` (when fetching).
+    `stage`, `key`, `expand`, `made_of` (the names in a template), `required`, `as` ("env" or
+    "file"), `description`, `where`, `inherited` (whether the environment has that name), `bytes` (when fetching).
     Raises: Failures, SecretsExecError.
     """
     started = time.monotonic()
     manifest = prepare(order, given, log)
     if not fetching:
-        rows = [(one.name, _row(one, given)) for one in manifest.entries]
-        rows += [(one.name, _own_row(one, given)) for one in manifest.literals]
-        rows += [(one.name, _own_row(one, given)) for one in manifest.templates]
-        variables = [row for name, row in rows if inject.is_wanted(name, manifest.only)]
+        own: list[Literal | Composed] = [*manifest.literals, *manifest.templates]
+        wanted = [one for one in manifest.entries if one.as_file or inject.is_wanted(one.name, manifest.only)]
+        variables = [_row(one, given) for one in wanted]
+        variables += [_own_row(one, given) for one in own if inject.is_wanted(one.name, manifest.only)]
         return {"shape": SHAPE, "profile": manifest.profile, "variables": variables}
     found = fetched(manifest, order, given, log, started)
     made = inject.injections(manifest, found, for_templates(given, manifest))
@@ -87,6 +90,8 @@ def _row(entry: Entry, given: Mapping[bytes, bytes]) -> dict[str, Any]:
         "expand": entry.expansion is not None,
         "made_of": [],
         "required": entry.required and entry.default is None,
+        "as": "file" if entry.as_file else "env",
+        "description": entry.description,
         "where": entry.node.place,
         "inherited": entry.name.encode() in given,
     }
@@ -101,6 +106,8 @@ def _own_row(source: Literal | Composed, given: Mapping[bytes, bytes]) -> dict[s
         "expand": False,
         "made_of": list(getattr(source, "names", ())),
         "required": True,
+        "as": "env",
+        "description": "",
         "where": source.node.place,
         "inherited": source.name.encode() in given,
     }
@@ -141,23 +148,30 @@ def told_check(found: Mapping[str, Any]) -> str:
 
 
 def told_plan(found: Mapping[str, Any]) -> str:
-    """A table with a row for each variable."""
-    rows: list[tuple[str, ...]] = [("VARIABLE", "FROM", "REQUIRED", "BYTES", "WHERE")]
-    rows += [_told_row(row) for row in found["variables"]]
-    return _table(rows)
+    """A table with a row for each variable, with what some of them have where any has it."""
+    rows = [_told_row(row) for row in found["variables"]]
+    told = [name for name in _COLUMNS if name not in _MAY_BE_LEFT_OUT or any(row[name] for row in rows)]
+    return _table([tuple(told), *(tuple(row[name] for name in told) for row in rows)])
 
 
-def _told_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _told_row(row: Mapping[str, Any]) -> dict[str, str]:
     revision = next((f"?{name}={row[name]}" for name in ("version", "stage") if row[name]), "")
     key = f"#{row['key']}" if row["key"] is not None else ""
     source = f"{row['provider']}://{row['id']}{revision}{key}" if row["provider"] else _own_source(row)
-    return (
-        row["name"],
-        source,
-        "yes" if row["required"] else "no",
-        str(row.get("bytes", "")),
-        row["where"].split(", ")[0],
-    )
+    return {
+        "VARIABLE": printable(row["name"]),
+        "FROM": printable(source),
+        "REQUIRED": "yes" if row["required"] else "no",
+        "AS": "file" if row["as"] == "file" else "",
+        "BYTES": str(row.get("bytes", "")),
+        "WHERE": printable(row["where"].split(", ")[0]),
+        "DESCRIPTION": _in_any_language(shown(row["description"])),
+    }
+
+
+def _in_any_language(text: str) -> str:
+    """A text for people, who may not write in ASCII; without what would do something to the terminal."""
+    return "".join(character if character.isprintable() else printable(character) for character in text)
 
 
 def _own_source(row: Mapping[str, Any]) -> str:
@@ -176,7 +190,6 @@ def told_providers(found: Mapping[str, Any]) -> str:
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    rows = [tuple(map(printable, row)) for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

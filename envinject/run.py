@@ -24,8 +24,12 @@ if TYPE_CHECKING:
     from .inject import Injection
     from .log import Log
     from .manifest import Entry, Manifest
+    from .placement import Placement
     from .reference import SecretRef
     from .secret import Secret
+
+_LONGEST_MASKED = 1 << 14
+"""Bytes of a file that is looked for in the output; larger ones would hold it up."""
 
 
 class Order(Record):
@@ -63,13 +67,15 @@ def run(
         from .child.supervise import supervise  # only then: what replaces needs none of it
 
         given = supervise(supervision, given)
-    manifest, path = _before_fetching(order, command, given, log)
+    manifest, path = _before_fetching(order, command, given, log, supervised=supervision is not None)
     withheld = withheld_names(manifest)
     inherited = environment.inherited(given, inherit=manifest.options.inherit, withheld=withheld)
     wanted = _without_kept(manifest, inherited)
+    placement = None if dry else _placement(wanted, given)
     started = _started(order.splay, log)
     found = fetched(wanted, order, given, log, started)
-    made = inject.injections(wanted, found, for_templates(given, manifest))
+    templated = for_templates(given, manifest)
+    made = inject.injections(wanted, found, templated, placement.paths if placement else {})
     environ = inject.put(made, inherited, manifest.options.on_conflict)
     argv = [os.fsencode(word) for word in command]
     environment.check_size(path, argv, environ, environment.limits())
@@ -77,17 +83,21 @@ def run(
     if dry:
         return
     if supervision is not None:
-        _tell_supervisor(supervision, made)
+        # What decides on a restart is the content of files, and not where they lie this time.
+        _tell_supervisor(supervision, made, inject.injections(wanted, found, templated) if placement else made)
+    if placement:
+        placement.fill(made)
     replace(path, argv, environ)
 
 
-def _tell_supervisor(supervision: Supervision, made: Sequence[Injection]) -> None:
+def _tell_supervisor(supervision: Supervision, made: Sequence[Injection], watched: Sequence[Injection]) -> None:
     from .child.supervise import announce, mask_output
 
     if supervision.watch:
-        announce([(one.name, one.value.reveal()) for one in made])
+        announce([(one.name, one.value.reveal()) for one in watched])
     if supervision.mask:
-        mask_output([(one.name, one.value.reveal()) for one in made if one.is_secret])
+        secrets = (one for one in made if one.is_secret and (one.path is None or len(one.value) <= _LONGEST_MASKED))
+        mask_output([(one.name, one.value.reveal()) for one in secrets])
 
 
 def prepare(order: Order, given: Mapping[bytes, bytes], log: Log) -> Manifest:
@@ -134,7 +144,7 @@ def for_templates(given: Mapping[bytes, bytes], manifest: Manifest) -> Mapping[b
 
 
 def _before_fetching(
-    order: Order, command: Sequence[str], given: Mapping[bytes, bytes], log: Log
+    order: Order, command: Sequence[str], given: Mapping[bytes, bytes], log: Log, *, supervised: bool
 ) -> tuple[Manifest, bytes]:
     """Everything that can be wrong without a network, told at once."""
     errors: list[SecretsExecError] = []
@@ -145,6 +155,10 @@ def _before_fetching(
         errors += failures.errors
     except SecretsExecError as error:
         errors.append(error)
+    if manifest and _has_files(manifest):
+        from .placement import problems  # only where there are files
+
+        errors += problems(manifest.entries, supervised=supervised)
     try:
         path = find(os.fsencode(command[0]), given.get(b"PATH")) if command else b""
     except SecretsExecError as error:
@@ -152,6 +166,18 @@ def _before_fetching(
     if manifest is None or errors:
         raise Failures(errors)
     return manifest, path
+
+
+def _has_files(manifest: Manifest) -> bool:
+    return any(entry.as_file for entry in manifest.entries)
+
+
+def _placement(manifest: Manifest, given: Mapping[bytes, bytes]) -> Placement | None:
+    if not _has_files(manifest):
+        return None
+    from .placement import Placement  # only where there are files
+
+    return Placement(manifest.entries, given)
 
 
 def _started(splay: float, log: Log) -> float:
@@ -189,14 +215,19 @@ def _without_kept(manifest: Manifest, inherited: Mapping[bytes, bytes]) -> Manif
     if manifest.options.on_conflict != environment.KEEP:
         return manifest
     wanted = (entry for entry in manifest.entries if entry.expansion or os.fsencode(entry.name) not in inherited)
-    return manifest.replace(entries=tuple(wanted))
+    groups = (
+        one for one in manifest.options.required_one_of if not any(os.fsencode(n) in inherited for n in one.names)
+    )
+    options = manifest.options.replace(required_one_of=tuple(groups))
+    return manifest.replace(entries=tuple(wanted), options=options)
 
 
 def _tell(made: Sequence[Injection], log: Log, *, dry: bool) -> None:
     if not dry and log.verbosity < VERBOSE:
         return  # what is told costs the search for its line
     for injection in made:
-        line = f"{injection.name}: {len(injection.value)} bytes from {injection.where.partition(', ')[2]}"
+        what = f"{len(injection.value)} bytes" if injection.path is None else f"a file of {len(injection.value)} bytes"
+        line = f"{injection.name}: {what} from {injection.where.partition(', ')[2]}"
         if dry:
             log.told(f"would set {line}")
         else:

@@ -289,6 +289,48 @@ def test_a_value_is_in_the_childs_environment_and_nowhere_else(
     _assert_clean(repr(left).encode(), "the rest of the environment")
 
 
+_AS_FILE = """
+[secrets]
+A = {{ provider = "file", id = "text", as = "file"{how} }}
+B = {{ provider = "file", id = "coded", decode = "base64", as = "file"{how} }}
+C = {{ provider = "env", id = "NOT_THERE", default = {default}, as = "file"{how} }}
+[env]
+D = {{ template = "--key=${{A}}" }}
+"""
+
+
+@pytest.mark.parametrize("verbosity", _VERBOSITIES, ids=" ".join)
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [("", []), ("", ["--supervise"]), (', file = "tmpfs"', ["--supervise"]), (', file = "tmpfs"', ["--watch", "1h"])],
+    ids=["memfd", "memfd supervised", "tmpfs", "tmpfs watched"],
+)
+def test_a_value_as_a_file_is_in_that_file_and_nowhere_else(
+    play: Callable[..., Any], how: str, words: list[str], verbosity: list[str]
+) -> None:
+    """Nor anywhere at all when the command has ended, which is why its environment comes last."""
+    text = _AS_FILE.format(how=how, default=_QUOTED.decode())
+    files = {"text": _VALUE.encode(), "coded": base64.b64encode(_VALUE.encode())}
+    scene = Scene(text, {}, words, files)
+    done = play(scene, *verbosity, command=["/bin/sh", "-c", 'cat "$A" "$B" "$C"; printf "\\0"; env -0'])
+    content, *environ = done.stdout.split(b"\0")
+    assert (done.returncode, content) == (0, _VALUE.encode() * 3)
+    _assert_clean(b"\0".join(environ), "the environment")
+    paths = [Path(os.fsdecode(pair[2:])) for pair in environ if pair[:2] in (b"A=", b"B=", b"C=")]
+    assert len(paths) == 3
+    assert not how or not any(path.exists() or path.parent.exists() for path in paths)
+
+
+@pytest.mark.parametrize("command", [["plan"], ["plan", "--json"], ["check"]], ids=" ".join)
+def test_reports_show_no_value_of_a_file(command: list[str], launch: Callable[..., Any]) -> None:
+    Path("text").write_text(_VALUE)
+    Path("coded").write_bytes(base64.b64encode(_VALUE.encode()))
+    Path("secrets.toml").write_text(_AS_FILE.format(how="", default=_QUOTED.decode()))
+    done = launch(*command, "--fetch", "--debug")
+    assert done.returncode == 0, done.stderr
+    _assert_clean(done.stdout + done.stderr, "the report")
+
+
 @pytest.mark.parametrize("command", [["plan"], ["plan", "--json"], ["check"], ["check", "--json"]], ids=" ".join)
 @pytest.mark.parametrize("provider", _PROVIDERS)
 def test_reports_show_no_value(
@@ -421,6 +463,15 @@ _VALUES: dict[str, tuple[str, str]] = {
     "half a character": ('"{}\\ud800"', 'X = "kakaocloud://1"'),
     "no base64": ('"{}"', 'X = { provider = "kakaocloud", id = "1", decode = "base64" }'),
     "too long": ('"' + "{}" * 10_000 + '"', 'X = "kakaocloud://1"'),
+    "no base64 for a file": (
+        '"{}"',
+        'X = { provider = "kakaocloud", id = "1", decode = "base64", as = "file" }',
+    ),
+    "no match": ('{{"a": "{}"}}', 'X = { provider = "kakaocloud", id = "1", expand = { keys = ["b*"] } }'),
+    "a group": (
+        '{{"a": "{}"}}',
+        'X = "kakaocloud://1#b"\nY = "kakaocloud://1#c"\n[options]\nrequired_one_of = [["X", "Y"]]',
+    ),
     "missing keys": ('{{"a": "{}"}}', 'X = { provider = "kakaocloud", id = "1", expand = { keys = ["b"] } }'),
 }
 

@@ -467,15 +467,10 @@ def test_what_is_not_supported_yet_is_said_in_the_readme() -> None:
     assert later <= set(codes(status))
 
 
-LATER = {
-    'as = "file"': '[secrets]\nA = { provider = "env", id = "X", as = "file" }',
-}
-
-
 @pytest.mark.parametrize("word", codes(section("docs/manifest.md", "Not supported yet")))
 def test_what_a_manifest_cannot_have_yet_is_refused_by_name(word: str, tmp_path: Path) -> None:
     with pytest.raises(Failures) as caught:
-        loaded(LATER.get(word, f"[options]\n{word} = true"), tmp_path)
+        loaded(f"[options]\n{word} = true", tmp_path)
 
     (error,) = caught.value.errors
     assert error.what.endswith(" is not supported yet")

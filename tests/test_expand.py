@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import string
+from fnmatch import fnmatchcase
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from reading import outcome
 
 from envinject import jsontext
-from envinject.environ import is_name
+from envinject.environ import is_glob, is_name
 from envinject.errors import BadValue, Failures, NotFound
 from envinject.expand import Expansion, expand
 from envinject.secret import Secret
@@ -129,6 +130,37 @@ def test_an_omitted_key_may_hold_anything():
     assert variables({"a": "1", "b": None, "A": "2"}, omit=("b", "A")) == {"DB_A": "1"}
 
 
+@pytest.mark.parametrize(
+    ("settings", "keys"),
+    [
+        ({"keys": ("db_*",)}, ["db_host", "db_user"]),
+        ({"keys": ("port", "db_*")}, ["db_host", "db_user", "port"]),
+        ({"keys": ("?or[st]",)}, ["port"]),
+        ({"keys": ("db_*",), "omit": ("*_user",)}, ["db_host"]),
+        ({"keys": ("db_*",), "rename": {"db_host": "PGHOST"}}, ["db_host", "db_user"]),
+        ({"omit": ("*_*", "nothing_*")}, ["port"]),
+        ({"omit": ("[!d]*",)}, ["db_host", "db_user"]),
+        ({"omit": ("DB_*",)}, ["db_host", "db_user", "port"]),
+    ],
+)
+def test_keys_and_omit_take_globs_that_mind_the_case(settings, keys):
+    made = expand(Secret(b'{"db_host": "h", "db_user": "u", "port": "1"}'), Expansion("X_", **settings))
+    assert [variable.key for variable in made] == keys
+
+
+def test_a_star_in_brackets_means_itself():
+    document = {"a*": "1", "ab": "2"}
+    assert variables(document, keys=("a[*]",)) == {"DB_A_": "1"}
+    assert variables(document, omit=("a[*]",)) == {"DB_AB": "2"}
+
+
+def test_a_glob_that_matches_no_key_is_not_found_as_a_missing_key_is():
+    (error,) = problems({"host": "h", "user": "u"}, keys=("hots*", "user"))
+    assert (type(error), error.what) == (NotFound, "no key of this secret matches 'hots*'")
+    assert error.hint == "did you mean 'host'? The keys are: host, user"
+    assert variables({"user": "u"}, keys=("hots*", "user"), required=False) == {"DB_USER": "u"}
+
+
 def test_no_keys_at_all_is_no_variable_at_all():
     assert variables({"a": "1"}, keys=()) == {}
     assert variables({}) == {}
@@ -141,6 +173,8 @@ def test_no_keys_at_all_is_no_variable_at_all():
         ({"keys": ("a", "b")}, {"a": True, "b": True}),
         ({"rename": {"b": "B"}}, {"a": False, "b": True}),
         ({"omit": ("b",)}, {"a": False}),
+        ({"keys": ("[ab]",)}, {"a": False, "b": False}),
+        ({"keys": ("*", "b")}, {"a": False, "b": True}),
     ],
 )
 def test_a_variable_tells_whether_the_manifest_named_its_key(settings, listed):
@@ -275,6 +309,29 @@ def test_expand_never_invents_or_loses_a_key(document, prefix, case, omit):
         assert is_name(variable.name)
         assert variable.name.startswith(prefix)
         assert len(variable.name) == len(prefix) + len(variable.key)
+
+
+globs = st.text("ab*?[]!-", max_size=5)
+documents = st.dictionaries(st.text("abAB*[", min_size=1, max_size=4), values, max_size=6)
+
+
+@given(documents, globs)
+def test_keys_and_omit_of_one_glob_divide_an_object(document, glob):
+    """The names may collide, which is not the question here: so each key is a whole document."""
+    for key, value in document.items():
+        kept, missed = expanded({key: value}, prefix="X_", keys=(glob,))
+        left, _ = expanded({key: value}, prefix="X_", omit=(glob,))
+        assert bool(kept) != bool(left)
+        assert bool(kept) != bool(missed)
+        assert bool(kept) == (fnmatchcase(key, glob) if is_glob(glob) else key == glob)
+
+
+@given(documents, st.text("abAB*[", min_size=1, max_size=4))
+def test_a_key_whose_signs_stand_in_brackets_matches_itself_alone(document, key):
+    escaped = "".join(f"[{each}]" if each in "*?[" else each for each in key)
+    for other in document:
+        made, _ = expanded({other: "v"}, prefix="X_", omit=(escaped,))
+        assert bool(made) == (other != key)
 
 
 trees = st.recursive(values, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(plain_keys, inner, max_size=3))

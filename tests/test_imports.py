@@ -131,6 +131,24 @@ def test_a_supervised_run_imports_what_forks_as_well(manifest: Callable[..., Pat
     assert found == Loaded(_START | _RUN | {"child.descriptors", "child.program", "child.supervise"}, set(), set())
 
 
+@pytest.mark.parametrize(
+    ("how", "words", "more"),
+    [
+        ("", [], {"child.memfd"}),
+        ("", ["--supervise"], {"child.memfd", "child.supervise"}),
+        (', file = "tmpfs"', ["--supervise"], {"child.memfd", "child.tmpfs", "child.supervise"}),
+    ],
+    ids=["memfd", "supervised", "tmpfs"],
+)
+def test_files_import_what_makes_them(
+    manifest: Callable[..., Path], how: str, words: list[str], more: set[str]
+) -> None:
+    path = manifest(f'[secrets]\nX = {{ provider = "env", id = "HOME", as = "file"{how} }}\n')
+    found = _loaded(*words, "-f", str(path), "--", "true")
+    expected = _START | _RUN | _FETCH | {"providers.env", "placement", "child.descriptors"} | more
+    assert found == Loaded(expected, set(), set())
+
+
 @pytest.mark.parametrize("command", ["check", "plan"])
 def test_reports_import_no_provider_that_is_not_named(manifest: Callable[..., Path], command: str) -> None:
     found = _loaded(command, "-f", str(manifest('[env]\nX = "x"\n')))
@@ -148,7 +166,7 @@ _FLOORS = [
     {"providers.base"},
     {"providers.dotenv", "providers.env", "providers.file", "providers.kakaocloud", "providers.ncloud"},
     {"providers"},
-    {"manifest", "fetch", "inject", "cache", "progress"},
+    {"manifest", "fetch", "inject", "groups", "placement", "cache", "progress"},
     {"run"},
     {"report"},
     {"copying"},

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reading import environment_of, made, outcome, read, values
 
-from envinject import inject
+from envinject import inject, placement
 from envinject.errors import BadValue, Denied, Failures, NotFound, StoreError, Unavailable
 from envinject.inject import injections, put
 from envinject.providers import CREDENTIAL_NAMES
@@ -71,7 +71,7 @@ def test_without_a_key_nothing_is_parsed_or_trimmed(value):
 def test_what_is_not_utf_8_needs_decoding(value):
     error = fault(value + CANARY.encode())
     assert (type(error), error.what) == (BadValue, "the value of A is not UTF-8 text")
-    assert error.hint == 'store it as base64 and set decode = "base64"'
+    assert error.hint == 'as = "file" hands it over as a file; or store it as base64 and set decode = "base64"'
 
 
 @pytest.mark.parametrize(
@@ -268,6 +268,41 @@ def test_what_is_wrong_with_an_expansion_is_told_all_at_once_with_the_variable_a
     assert {error.where for error in errors} == {"A, secrets.toml:1, file://x"}
 
 
+# Files
+
+
+@given(st.binary())
+def test_a_file_holds_any_bytes_and_its_variable_a_path(data):
+    Path("x").write_bytes(data)
+    (one,) = made('secrets.A = { provider = "file", id = "x", as = "file" }')
+    assert (one.value.reveal(), one.text.reveal()) == (data, b"/proc/self/fd/64")
+
+
+def test_what_is_made_of_a_files_path_is_no_secret():
+    Path("x").write_text("v")
+    text = '[secrets]\nA = { provider = "file", id = "x", as = "file" }\nB = "file://x"\n'
+    text += '[env]\nC = { template = "${A}" }\nD = { template = "${A}${B}" }\n'
+    assert {one.name: one.is_secret for one in made(text)} == {"A": True, "B": True, "C": False, "D": True}
+
+
+def test_the_paths_that_are_decided_are_those_of_the_variables():
+    Path("x").write_text("v")
+    manifest = read('[secrets]\nA = { provider = "file", id = "x", as = "file" }\n[env]\nB = { template = "<${A}>" }\n')
+    found = {entry.target: Secret(b"v") for entry in manifest.entries}
+    environ = put(injections(manifest, found, {}, {"A": "/there/a"}), {}, "override")
+    assert environ == {b"A": b"/there/a", b"B": b"</there/a>"}
+
+
+@pytest.mark.parametrize("kind", ["memfd", "tmpfs"])
+def test_without_such_files_in_the_system_they_are_refused_before_anything_is_read(kind, monkeypatch):
+    monkeypatch.delattr(os, "memfd_create")  # another system
+    manifest = read(f'secrets.A = {{ provider = "env", id = "X", as = "file", file = "{kind}" }}')
+    (error,) = placement.problems(manifest.entries, supervised=True)
+    assert (error.exit_code, error.what) == (64, 'as = "file" needs Linux')
+    assert error.where == "A, secrets.toml:1"
+    assert error.hint
+
+
 # Names that collide
 
 
@@ -318,6 +353,7 @@ def test_an_expansion_cannot_make_names_that_programs_take_orders_from(name):
 def test_allowing_a_name_is_not_enough_when_whoever_writes_the_secret_chose_it(name):
     assert len(problems(expanding(name, allowed=[name]))) == 1
     assert len(problems(expanding(name, f', keys = ["{name}", "other"]'))) == 1
+    assert len(problems(expanding(name, f', keys = ["{name[:-1]}?", "other"]', [name]))) == 1
     assert values(expanding(name, f', keys = ["{name}", "other"]', [name]))[name] == b"v"
 
 

@@ -144,6 +144,8 @@ def test_plan_in_json_has_a_row_of_this_shape_for_each_variable(launch: Launch, 
         "expand": False,
         "made_of": [],
         "required": True,
+        "as": "env",
+        "description": "",
         "where": f"{path}:8, secrets.ONE",
         "inherited": True,
     }
@@ -157,6 +159,33 @@ def test_plan_of_a_bad_manifest_fails_as_a_run_does(launch: Launch, words: list[
     done = launch("plan", "-f", "m.toml", *words)
     assert (done.returncode, done.stdout) == (78, b"")
     assert b"there is no provider 'nowhere'" in done.stderr
+
+
+def test_plan_tells_files_and_makes_none(launch: Launch) -> None:
+    text = '[secrets]\nA = { provider = "env", id = "X", as = "file", file = "tmpfs" }\nB = "env://X"\n'
+    Path("m.toml").write_text(text + '[env]\nC = { template = "${A}" }\n')
+    for words in ([], ["--fetch"]):
+        head, *rows = launch("plan", "-f", "m.toml", *words, environ={"X": _VALUE}).stdout.decode().splitlines()
+        at = head.index("AS ")
+        assert [row[at : at + 4].strip() for row in rows] == ["file", "", ""]
+        found = _json(launch("plan", "-f", "m.toml", "--json", *words, environ={"X": _VALUE}))
+        assert [row["as"] for row in found["variables"]] == ["file", "env", "env"]
+    assert [row["bytes"] for row in found["variables"]][:2] == [len(_VALUE)] * 2
+
+
+def test_plan_shows_descriptions_where_there_are_any(launch: Launch) -> None:
+    long = "of the shop, " * 20
+    text = (
+        '[secrets]\nA = { provider = "env", id = "X", description = "첫째\\n줄\u202e" }\nB = "env://X"\n'
+        f'C = {{ provider = "env", id = "X", description = "{long}" }}\n'
+    )
+    Path("m.toml").write_text(text)
+    for words in ([], ["--fetch"]):
+        head, *rows = launch("plan", "-f", "m.toml", *words, environ={"X": "x"}).stdout.decode().splitlines()
+        at = head.index("DESCRIPTION")
+        assert [row[at:] for row in rows] == ["첫째\\x0a줄\\u202e", "", f"{long[:64]}..."]
+        found = _json(launch("plan", "-f", "m.toml", "--json", *words, environ={"X": "x"}))
+        assert [row["description"] for row in found["variables"]] == ["첫째\n줄\u202e", "", long]
 
 
 def test_plan_can_be_cut_down(launch: Launch, path: Path) -> None:

@@ -53,11 +53,13 @@ class Supervision(Record):
 class _Ties(Record):
     """In the child: what ties it to its supervisor.
 
-    `confirming` is the writing end of the pipe that tells of us, and closes when we become the command. `key` is that
-    of the digest. A fetcher has `going`, by which it is told to go on, and the digest that is `known`.
+    `confirming` is the writing end of the pipe that tells of us, and closes when we become the command. `parent` is the
+    supervisor's process, `key` that of the digest. A fetcher has `going`, by which it is told to go on, and the digest
+    that is `known`.
     """
 
     confirming: int
+    parent: int
     key: bytes = b""
     going: int | None = None
     known: bytes = b""
@@ -97,7 +99,7 @@ def supervise(how: Supervision, given: Mapping[bytes, bytes]) -> Mapping[bytes, 
     if ignored:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     os.close(reading)
-    _ties.append(_Ties(writing, key))
+    _ties.append(_Ties(writing, parent, key))
     if how.pdeathsig:
         _die_with(parent, how.pdeathsig)
     release()
@@ -109,7 +111,7 @@ def _rejoin(how: Supervision, given: Mapping[bytes, bytes]) -> Mapping[bytes, by
     telling, going, known, key = given[_WATCHED].split(b":")
     for descriptor in (int(telling), int(going)):
         os.set_inheritable(descriptor, False)
-    _ties.append(_Ties(int(telling), key, int(going), known))
+    _ties.append(_Ties(int(telling), os.getppid(), key, int(going), known))
     if how.pdeathsig:
         _die_with(os.getppid(), how.pdeathsig)
     release()
@@ -149,6 +151,22 @@ def announce(values: Sequence[tuple[str, bytes]]) -> None:
     os.write(ties.confirming, b"digest=%s\n" % told)
     if ties.going is not None and not os.read(ties.going, 1):
         os._exit(0)
+
+
+def parent() -> int:
+    """In the child: the process id of its supervisor."""
+    return _ties[0].parent
+
+
+def entrust(folder: str) -> None:
+    """In the child: tell the supervisor of a folder that it is to remove when the command's tree has ended.
+
+    Raises: SystemRefused, when it has been killed.
+    """
+    try:
+        os.write(_ties[0].confirming, b"folder=%s\n" % os.fsencode(folder))
+    except OSError:
+        raise SystemRefused("the supervisor is gone, and nobody would remove the files", where=folder) from None
 
 
 def mask_output(values: Sequence[tuple[str, bytes]]) -> None:

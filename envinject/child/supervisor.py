@@ -63,6 +63,7 @@ class Supervisor:
         self.earlier = _numbers(words["earlier"])
         self.relays: set[int] = set()
         self.digest = ""
+        self.folder = ""
         self.early = _numbers(words["early"])
         self.pid = os.getpid()
         self.shared = words["shared"] == "1"
@@ -111,17 +112,19 @@ class Supervisor:
         if not (os.WIFEXITED(status) or os.WIFSIGNALED(status)):
             os.kill(self.child, signal.SIGKILL)
             os.waitpid(self.child, 0)
+        self.is_confirmed()  # hears what it told at last
+        self.clean()
         os._exit(_SIGNALLED + arrived.si_signo)
 
     def is_confirmed(self) -> bool:
         """Whether the child has become the command: then its end of the pipe is closed, as when it has died.
 
-        Before that it may tell of a process that carries its output, and a digest of its values.
+        Before that it may tell of a process that carries its output, a digest of its values, and a folder of its files.
         """
         try:
             while told := os.read(self.reading, 4096):
-                for line in told.decode().splitlines():
-                    self.hear(*line.split("="))
+                for line in os.fsdecode(told).split("\n")[:-1]:
+                    self.hear(*line.split("=", 1))
         except BlockingIOError:
             return False
         return True
@@ -130,6 +133,8 @@ class Supervisor:
         """Keep in mind what the child tells of itself."""
         if what == "relay":
             self.relays.add(int(text))
+        elif what == "folder":
+            self.folder = text
         else:
             self.digest = text
 
@@ -293,14 +298,46 @@ class Supervisor:
         if self.status is None:
             _send(os.kill, self.child, signal.SIGKILL)
 
+    def clean(self) -> None:
+        """Remove the folder of files that the child made: nobody is left who needs it."""
+        if self.folder:
+            remove(self.folder)
+            self.folder = ""
+
     def leave(self) -> None:
         """End with the child's status; of SIGINT as it did, where a shell's loop looks for that."""
+        self.clean()
         code = os.waitstatus_to_exitcode(self.status or 0)
         if code == -signal.SIGINT and self.shared and self.pid != 1:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.kill(self.pid, signal.SIGINT)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         os._exit(code if code >= 0 else _SIGNALLED - code)
+
+
+def remove(folder: str) -> None:
+    """Remove a folder with what is in it, as far as possible. No link is followed, however deep it may be."""
+    left = [folder]
+    for path in left:
+        try:
+            os.unlink(path)
+        except OSError:  # a folder
+            left += _members(path)
+    for path in reversed(left):
+        try:
+            os.rmdir(path)
+        except OSError:
+            continue
+
+
+def _members(folder: str) -> list[str]:
+    try:
+        if os.path.islink(folder):
+            return []
+        os.chmod(folder, 0o700)  # whatever the command has made of it
+        return [os.path.join(folder, name) for name in os.listdir(folder)]
+    except OSError:  # it is gone
+        return []
 
 
 def _numbers(text: str) -> list[int]:

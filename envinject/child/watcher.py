@@ -208,6 +208,7 @@ class Watcher(Supervisor):
         """End; or go on with the fetcher as the child."""
         if not self.restarting:
             super().leave()
+        self.clean()
         tell(self.go, _GO)  # one that dies at this very moment is the child that ended
         os.close(self.go)
         self.child, self.reading, self.digest = self.fetcher, self.told, self.fresh

@@ -71,8 +71,11 @@ def providers(values: Values) -> int:
 
 def emulator(values: Values) -> int:
     """Serve both clouds' APIs on loopback, from a seed file. For development and tests."""
+    import gc
+
     from .. import emulator as emulated
 
+    gc.enable()  # a server lives for long
     if not values["seed"]:
         raise UsageError("the emulator needs a seed", hint="secrets-exec emulator --seed FILE")
     port = values["port"] or "0"

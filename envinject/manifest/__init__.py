@@ -13,14 +13,14 @@ from ..files import working_folder
 from ..reference import is_reference
 from .document import Document, Node, read
 from .merge import merge
-from .model import Composed, Entry, Literal, Manifest, Options
+from .model import TMPFS, Composed, Entry, Literal, Manifest, OneOf, Options
 from .reader import Reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-__all__ = ["DEFAULT_FILES", "Composed", "Entry", "Literal", "Manifest", "Options", "load"]
+__all__ = ["DEFAULT_FILES", "TMPFS", "Composed", "Entry", "Literal", "Manifest", "OneOf", "Options", "load"]
 
 SET = "--set"
 """The place whose variables are references, every one: what it names and nobody knows is an error, no literal."""
@@ -56,7 +56,8 @@ def load(
     known = {*providers.TYPES}.union(*(_provider_names(document, profile) for document in documents))
     beside = [_document(place, given, known) for place, given in (variables or {}).items()]
     tables = merge(documents, errors, profile=profile, beside=beside)
-    return Reader(environ, allowed_hosts, errors).manifest(tables, profile)
+    elsewhere = _all_names(documents) if "required_one_of" in tables["options"] else ()
+    return Reader(environ, allowed_hosts, errors).manifest(tables, profile, elsewhere)
 
 
 def _found(*, required: bool) -> list[str]:
@@ -76,6 +77,18 @@ def _provider_names(document: Node, profile: str | None) -> Collection[str]:
     for node in (document, *of_profiles):
         declared = node.value.get("providers") if isinstance(node.value, dict) else None
         names.update(declared.value if declared and isinstance(declared.value, dict) else ())
+    return names
+
+
+def _all_names(documents: Sequence[Node]) -> Collection[str]:
+    """Every variable that a document or a profile of it speaks of, also one that is not in effect."""
+    names: set[str] = set()
+    for document in documents:
+        profiles = document.value.get("profiles")
+        of_profiles = profiles.value.values() if profiles and isinstance(profiles.value, dict) else ()
+        for node in (document, *of_profiles):
+            tables = [node.value.get(name) for name in ("secrets", "env")] if isinstance(node.value, dict) else []
+            names.update(*(table.value for table in tables if table and isinstance(table.value, dict)))
     return names
 
 

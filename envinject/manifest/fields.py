@@ -17,8 +17,7 @@ MOST = 1000
 
 _LATER = frozenset(
     """
-    options.required_one_of options.audit options.audit_required
-    secret.file secret.mode secret.name
+    options.audit options.audit_required
     """.split()
 )
 """What the design has and this version has not: refused by name rather than called unknown."""

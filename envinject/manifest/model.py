@@ -18,6 +18,21 @@ if TYPE_CHECKING:
     from .document import Node
 
 
+MEMFD, TMPFS = "memfd", "tmpfs"
+FILES = (MEMFD, TMPFS)
+"""What a file may be: anonymous in memory, or a named one that somebody has to remove. The first is the default."""
+
+FILE_MODE = 0o400
+
+
+class AsFile(Record):
+    """That a value becomes a file, and the variable holds its path. `kind` is MEMFD or TMPFS."""
+
+    kind: str
+    mode: int
+    name: str
+
+
 class Entry(Record):
     """One secret of the manifest: what is fetched, and what becomes of it.
 
@@ -33,6 +48,7 @@ class Entry(Record):
     default: Secret | None = None
     decode: str | None = None
     description: str = ""
+    as_file: AsFile | None = None
 
     @property
     def shown(self) -> SecretRef:
@@ -76,6 +92,13 @@ class Composed(Record):
         return f"{self.name}, {self.node.place}"
 
 
+class OneOf(Record):
+    """Names of which at least one must come out. `node` is where that stands."""
+
+    names: tuple[str, ...]
+    node: Node
+
+
 class Options(Record):
     """How a run behaves. Times in seconds. `inherit` is all, nothing, or globs of names.
 
@@ -90,6 +113,12 @@ class Options(Record):
     keep_credentials: bool | tuple[str, ...] = False
     allow_names: tuple[str, ...] = ()
     export_profile: str | None = None
+    required_one_of: tuple[OneOf, ...] = ()
+
+    @property
+    def grouped(self) -> frozenset[str]:
+        """The names that stand in a group: each of them alone may be missing."""
+        return frozenset(name for group in self.required_one_of for name in group.names)
 
 
 class Manifest(Record):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 
 from .. import providers
-from ..environ import CONFLICTS, changes_how_programs_run, is_name
+from ..environ import CONFLICTS, changes_how_programs_run, is_glob, is_name
 from ..errors import Failures, ManifestError, shown, suggest
 from ..reference import COORDINATES, LONGEST, SecretRef, is_provider_name
 from ..secret import Secret
 from .document import Node
 from .fields import MOST, Fields, unknown
-from .model import Composed, Entry, Literal, Manifest, Options
+from .model import FILE_MODE, FILES, TMPFS, AsFile, Composed, Entry, Literal, Manifest, OneOf, Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from ..expand import Expansion
     from ..providers.base import Provider, Setting
 
-_SECRET = (*COORDINATES, "expand", "required", "default", "decode", "as", "description")
+_OF_A_FILE = ("file", "mode", "name")
+_SECRET = (*COORDINATES, "expand", "required", "default", "decode", "as", *_OF_A_FILE, "description")
+_LONGEST_FILE_NAME = 200  # of 249 that memfd_create(2) takes
 _EXPAND = ("prefix", "case", "keys", "omit", "rename", "nested")
 
 
@@ -41,8 +43,13 @@ class Reader(Fields):
         self._declared: dict[str, Node] = {}
         self._known_types: Sequence[str] = ()
 
-    def manifest(self, tables: Mapping[str, Mapping[str, Node]], profile: str | None = None) -> Manifest:
-        """The model. Raises: Failures, everything that is wrong in the order of providers, options, secrets, env."""
+    def manifest(
+        self, tables: Mapping[str, Mapping[str, Node]], profile: str | None = None, elsewhere: Collection[str] = ()
+    ) -> Manifest:
+        """The model. `elsewhere` are names that a profile has, or has taken out.
+
+        Raises: Failures, everything that is wrong in the order of providers, options, secrets, env.
+        """
         self._declared = dict(tables["providers"])
         for name, node in tables["providers"].items():
             self._declare(name, node)
@@ -61,6 +68,8 @@ class Reader(Fields):
             [entry for entry in entries if entry],
             {*tables["secrets"], *tables["env"], *(literal.name for literal in literals)},
         )
+        self._check_files([entry for entry in entries if entry])
+        self._check_groups(options, entries, {*tables["secrets"], *tables["env"]}, elsewhere)
         cache = self._cache(tables["cache"]) if tables["cache"] else None
         if self.errors:
             raise Failures(self.errors)
@@ -206,12 +215,40 @@ class Reader(Fields):
             "keep_credentials": self._all_or_some,
             "allow_names": self.texts,
             "export_profile": self.text,
+            "required_one_of": self._groups,
         }
         found = {name: readers[name](node, name) for name in table if name in readers}
         return Options(**{name: value for name, value in found.items() if value is not None})
 
     def _all_or_some(self, node: Node, name: str) -> bool | tuple[str, ...] | None:
         return self.texts(node, name) if isinstance(node.value[name].value, list) else self.flag(node, name)
+
+    def _groups(self, node: Node, name: str) -> tuple[OneOf, ...] | None:
+        lists = node.value[name].value
+        if isinstance(lists, list) and all(isinstance(each.value, list) and each.value for each in lists):
+            groups = [(each, [member.value for member in each.value]) for each in lists]
+            if all(isinstance(member, str) for _, members in groups for member in members):
+                return tuple(OneOf(tuple(dict.fromkeys(members)), each) for each, members in groups)
+        hint = f'write {name} = [["A", "B"]]: one of A and B must be there'
+        self.fault(node.value[name], f"'{name}' must be a list of lists of names", hint)
+        return None
+
+    def _check_groups(
+        self, options: Options, entries: Sequence[Entry | None], declared: set[str], elsewhere: Collection[str]
+    ) -> None:
+        """Every name of a group may be set: here, by an expansion, or elsewhere, and at least one of them here."""
+        expanded = {entry.name: entry.expansion for entry in entries if entry and entry.expansion}
+        here = declared - expanded.keys()
+        for group in options.required_one_of:
+            unset = [n for n in group.names if n not in here and not any(e.may_make(n) for e in expanded.values())]
+            unknown = [name for name in unset if name not in elsewhere or name in expanded]
+            for name in unknown:
+                what = f"required_one_of needs '{shown(name)}', which nobody sets"
+                hint = f"{suggest(name, here)}a group is made of variables of the manifest; an expansion's name is none"
+                self.fault(group.node, what, hint)
+            if len(unset) == len(group.names) and not unknown:
+                what = f"none of {', '.join(group.names)} is set in this profile, and one of them must be"
+                self.fault(group.node, what, "set one, or give the profile a required_one_of of its own")
 
     # Cache
 
@@ -253,11 +290,15 @@ class Reader(Fields):
         given = {field for field in node.value if node.value[field].value is not None}
         expansion = self._expansion(name, node, options) if "expand" in given else None
         self._check_name(name, node, options, injects="expand" not in given or _is_off(node.value["expand"]))
-        required = self.flag(node, "required") if "required" in given else True
+        required = self.flag(node, "required") if "required" in given else name not in options.grouped
         default = self.text(node, "default") if "default" in given else None
         if expansion and default is not None:
             self.fault(node.value["default"], "a default cannot be expanded", "use required = false")
-        self._check_form(node, given)
+        if "decode" in given and self.text(node, "decode") not in ("base64", None):
+            self.fault(node.value["decode"], "'decode' knows base64 only", 'write decode = "base64"')
+        as_file = self._as_file(name, node, given)
+        if expansion and as_file:
+            self.fault(node.value["as"], "an expansion cannot be a file", "expand it, or leave expand out: one file")
         ref = self._ref(node, given)
         target = self._target(ref, node) if ref else None
         if len(self.errors) > before or ref is None or target is None:
@@ -272,18 +313,44 @@ class Reader(Fields):
             None if default is None else Secret(default.encode()),
             node.value["decode"].value if "decode" in given else None,
             self.text(node, "description") or "" if "description" in given else "",
+            as_file,
         )
 
-    def _check_form(self, node: Node, given: Collection[str]) -> None:
-        if "decode" in given and self.text(node, "decode") not in ("base64", None):
-            self.fault(node.value["decode"], "'decode' knows base64 only", 'write decode = "base64"')
-        form = self.choice(node, "as", ("env", "file")) if "as" in given else "env"
-        if form == "file":
-            self.fault(
-                node.value["as"],
-                'as = "file" is not supported yet',
-                "leave it out: the value is a variable then",
-            )
+    def _as_file(self, name: str, node: Node, given: Collection[str]) -> AsFile | None:
+        """How the value becomes a file. A profile that makes it a variable again need not undo the rest."""
+        form = self.choice(node, "as", ("env", "file")) if "as" in given else None
+        if form != "file":
+            for field in _OF_A_FILE if "as" not in given else ():
+                if field in given:
+                    self.fault(node.value[field], f"'{field}' is for files", 'add as = "file", or leave it out')
+            return None
+        kind = self.choice(node, "file", FILES) if "file" in given else FILES[0]
+        mode = self._mode(node) if "mode" in given else FILE_MODE
+        called = self.text(node, "name") if "name" in given else name
+        if called is not None and not _is_file_name(called):
+            hint = f"a name without '/' that can be printed, of at most {_LONGEST_FILE_NAME} bytes"
+            self.fault(node.value["name"], "this is no name for a file", hint)
+        return AsFile(kind or FILES[0], mode or FILE_MODE, called or name)
+
+    def _mode(self, node: Node) -> int | None:
+        text = self.text(node, "mode")
+        if text is None:
+            return None
+        if len(text) in (3, 4) and set(text) <= set("0246") and text[-4:-3] in ("", "0") and text[-3] in "46":
+            return int(text, 8)
+        hint = 'read is 4, read and write 6, for owner, group and others: write mode = "0400"'
+        self.fault(node.value["mode"], "'mode' must let the owner read, and nobody execute", hint)
+        return None
+
+    def _check_files(self, entries: Sequence[Entry]) -> None:
+        """Files that have names lie in one folder."""
+        first: dict[str, Entry] = {}
+        for entry in entries:
+            if entry.as_file and entry.as_file.kind == TMPFS:
+                other = first.setdefault(entry.as_file.name, entry)
+                if other is not entry:
+                    what = f"the files of {other.name} and {entry.name} have one name"
+                    self.fault(entry.node, what, "give one of them another name")
 
     def _ref(self, node: Node, given: Collection[str]) -> SecretRef | None:
         missing = [name for name in ("provider", "id") if name not in given]
@@ -342,7 +409,7 @@ class Reader(Fields):
         return None
 
     def _expansion(self, name: str, node: Node, options: Options) -> Expansion | None:
-        from ..expand import CASES, NESTED, Expansion
+        from ..expand import CASES, NESTED, Expansion, chooser
 
         expand = node.value["expand"]
         if not isinstance(expand.value, dict):
@@ -358,8 +425,10 @@ class Reader(Fields):
         keys = self.texts(expand, "keys") if "keys" in given else None
         omit = self.texts(expand, "omit") if "omit" in given else ()
         rename = self._rename(expand, options) if "rename" in given else {}
-        for key in dict.fromkeys((*(keys or ()), *rename)):
-            if key in (omit or ()) or (keys is not None and key not in keys):
+        asked = [key for key in keys or () if key in (omit or ()) or not is_glob(key)]
+        is_omitted, is_chosen = chooser(omit or ()), chooser(keys or ())
+        for key in dict.fromkeys((*asked, *rename)):
+            if key in (omit or ()) or is_omitted(key) or (keys is not None and not is_chosen(key)):
                 self.fault(expand, f"the key '{shown(key)}' is asked for and left out", "mend keys, omit or rename")
         if len(self.errors) > before:
             return None
@@ -454,6 +523,11 @@ class Reader(Fields):
     def _is_refused(self, name: str) -> bool:
         own = (provider.credential_names for provider in self._providers.values())
         return changes_how_programs_run(name) or name in providers.CREDENTIAL_NAMES.union(*own)
+
+
+def _is_file_name(text: str) -> bool:
+    fits = 0 < len(text.encode()) <= _LONGEST_FILE_NAME
+    return fits and text.isprintable() and "/" not in text and text not in (".", "..")
 
 
 def _folder(path: str) -> str:

@@ -31,9 +31,14 @@ class Watched:
         self.process: Any = None
 
     def begin(
-        self, *options: str, script: str = SCRIPT, interval: str = "50ms", prefix: tuple[str, ...] = ()
+        self,
+        *options: str,
+        script: str = SCRIPT,
+        interval: str = "50ms",
+        prefix: tuple[str, ...] = (),
+        secret: str = 'VALUE = "kakaocloud://1"',
     ) -> subprocess.Popen[bytes]:
-        Path("watched.toml").write_text(self.store.manifest('VALUE = "kakaocloud://1"'))
+        Path("watched.toml").write_text(self.store.manifest(secret))
         words = [
             *prefix,
             *LAUNCHER,
@@ -191,6 +196,45 @@ def test_a_fetcher_that_dies_while_it_waits_is_followed_by_another(watched: Watc
         if int(pid) not in watched.pids:
             os.kill(int(pid), signal.SIGKILL)
     eventually(lambda: watched.starts[1:] == ["canary-two-77aa"], "the command has started again")
+
+
+FILED = """
+VALUE = { provider = "kakaocloud", id = "1", as = "file", file = "FILE" }
+[env]
+OPTION = { template = "--value=${VALUE}" }
+"""
+OF_FILES = """
+echo "$$ $(cat $VALUE) $OPTION" >>starts
+trap 'echo "$(cat $VALUE)" >>ends; exit 9' TERM
+while :; do sleep 0.02; done
+"""
+
+
+@pytest.mark.parametrize("kind", ["memfd", "tmpfs"])
+def test_a_file_whose_content_has_changed_restarts_the_command_with_a_new_one(watched: Watched, kind: str) -> None:
+    process = watched.begin(script=OF_FILES, secret=FILED.replace("FILE", kind))
+    watched.settle()
+    assert watched.starts == ["canary-one-5f1b"], "another path is no change"
+    watched.value = "canary-two-77aa"
+    eventually(lambda: len(watched.starts) == 2, "the command has started again")
+    assert (watched.starts[1], watched.ends) == ("canary-two-77aa", ["canary-one-5f1b"])
+    old, new = (Path(line.partition("=")[2]) for line in Path("starts").read_text().splitlines())
+    if kind == "tmpfs":
+        assert not old.parent.exists(), "a restart gets fresh files"
+        assert new.read_text() == "canary-two-77aa"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 9
+    assert watched.ends[1:] == ["canary-two-77aa"]
+    assert kind == "memfd" or not new.parent.exists()
+
+
+def test_a_file_keeps_its_content_where_a_signal_tells_of_a_change(watched: Watched) -> None:
+    script = 'trap "cat $VALUE >>hups" HUP; ' + OF_FILES
+    watched.begin("--on-change", "signal:HUP", script=script, secret=FILED.replace("FILE", "tmpfs"))
+    watched.value = "canary-two-77aa"
+    eventually(Path("hups").exists, "it is told")
+    assert watched.starts == ["canary-one-5f1b"]
+    eventually(lambda: Path("hups").read_text() == "canary-one-5f1b", "the file is as it was")
 
 
 def test_the_parent_knows_no_value_and_no_credential_between_the_looks(watched: Watched) -> None:

@@ -176,20 +176,10 @@ def test_an_unknown_key_is_an_error_with_the_near_one_and_all_that_there_are(tex
 
 
 LATER = {
-    "a file": (
-        'secrets.A = { provider = "env", id = "X", as = "file" }',
-        'as = "file" is not supported yet',
-        "secrets.A.as",
-    ),
-    "a mode": (
-        'secrets.A = { provider = "env", id = "X", mode = "0400" }',
-        "'mode' is not supported yet",
-        "secrets.A.mode",
-    ),
-    "a group": (
-        'options.required_one_of = [["A", "B"]]',
-        "'required_one_of' is not supported yet",
-        "options.required_one_of",
+    "an audit": (
+        'options.audit = "file"',
+        "'audit' is not supported yet",
+        "options.audit",
     ),
 }
 
@@ -216,7 +206,9 @@ json_values = st.recursive(
 
 
 @given(json_values)
-@pytest.mark.parametrize("field", ["timeout", "concurrency", "inherit", "allow_names", "on_conflict", "outage"])
+@pytest.mark.parametrize(
+    "field", ["timeout", "concurrency", "inherit", "allow_names", "on_conflict", "outage", "required_one_of"]
+)
 def test_any_value_of_an_option_is_taken_or_refused_at_its_place(field, value):
     found = outcome(lambda: read(json.dumps({"options": {field: value}}), "m.json"), Failures)
     if isinstance(found, Failures):

@@ -14,6 +14,7 @@ from reading import outcome, problem, problems, read, read_files
 
 from envinject.errors import Failures
 from envinject.expand import Expansion
+from envinject.manifest.model import AsFile
 from envinject.providers import TYPES
 from envinject.secret import Secret
 
@@ -437,6 +438,72 @@ def test_a_thousand_secrets_are_fine_and_one_more_is_not():
     assert error.where == "secrets.toml:1002, secrets.S1000"
 
 
+# Files
+
+
+def as_file(fields):
+    return entry(f'secrets.A = {{ provider = "env", id = "X", {fields} }}').as_file
+
+
+def test_a_value_is_a_variable_until_it_is_said_to_be_a_file():
+    assert entry('secrets.A = "env://X"').as_file is None
+    assert as_file('as = "env"') is None
+    assert as_file('as = "file"') == AsFile("memfd", 0o400, "A")
+
+
+def test_every_setting_of_a_file_is_read():
+    assert as_file('as = "file", file = "tmpfs", mode = "640", name = "서버 key.pem"') == AsFile(
+        "tmpfs", 0o640, "서버 key.pem"
+    )
+    assert as_file('as = "file", file = "memfd", mode = "0666"').mode == 0o666
+
+
+def test_the_mode_in_yaml_is_as_it_is_written():
+    text = "secrets:\n  A: {provider: env, id: X, as: file, mode: 0440}\n"
+    (found,) = read(text, "m.yaml").entries
+    assert found.as_file.mode == 0o440
+
+
+def test_a_profile_makes_a_file_a_variable_again():
+    text = '[secrets]\nA = { provider = "env", id = "X", as = "file", mode = "0440", name = "a" }\n'
+    text += '[profiles.dev]\nsecrets.A = { as = "env" }\n[profiles.ci]\nsecrets.A = "env://Y"\n'
+    assert read(text, profile="dev").entries[0].as_file is None
+    assert read(text, profile="ci").entries[0].as_file == AsFile("memfd", 0o440, "a")
+
+
+@pytest.mark.parametrize(
+    ("fields", "what", "field"),
+    [
+        ('as = "path"', "'as' is none of env, file", ".as"),
+        ('as = "file", file = "disk"', "'file' is none of memfd, tmpfs", ".file"),
+        ('mode = "0400"', "'mode' is for files", ".mode"),
+        ('name = "x"', "'name' is for files", ".name"),
+        ('file = "tmpfs"', "'file' is for files", ".file"),
+        ('as = "file", mode = 0o400', "'mode' must be text", ".mode"),
+        *(
+            (f'as = "file", mode = "{mode}"', "'mode' must let the owner read, and nobody execute", ".mode")
+            for mode in ("", "0", "40", "0200", "0500", "0755", "4400", "1400", "888", "0o400", "00400", "r--", " 400")
+        ),
+        *(
+            (f'as = "file", name = "{name}"', "this is no name for a file", ".name")
+            for name in ("", ".", "..", "a/b", "/", "a\\nb", "a\\u0000", "x" * 201, "\u202e", "한" * 67)
+        ),
+        ('as = "file", expand = true', "an expansion cannot be a file", ".as"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_refused(fields, what, field):
+    error = problem(f'\nsecrets.A = {{ provider = "env", id = "X", {fields} }}')
+    assert (error.what, error.where) == (what, f"secrets.toml:2, secrets.A{field}")
+
+
+def test_two_files_of_one_name_in_one_folder_are_an_error_that_names_both():
+    text = 'A = { provider = "env", id = "X", as = "file", file = "KIND", name = "B" }\n'
+    text += 'B = { provider = "env", id = "Y", as = "file", file = "KIND" }\n'
+    error = problem("[secrets]\n" + text.replace("KIND", "tmpfs"))
+    assert (error.what, error.where) == ("the files of A and B have one name", "secrets.toml:3, secrets.B")
+    assert len(read("[secrets]\n" + text.replace("KIND", "memfd")).entries) == 2
+
+
 # Expand
 
 
@@ -459,6 +526,7 @@ def test_every_setting_of_expand_is_read():
     text = '{ prefix = "", case = "keep", keys = ["a", "b", "c"], rename = { a = "A_1" }, nested = "flatten" }'
     assert expansion(text) == Expansion("", "keep", ("a", "b", "c"), (), {"a": "A_1"}, "flatten")
     assert expansion('{ omit = ["x", "y"] }').omit == ("x", "y")
+    assert expansion('{ keys = ["a*"], omit = ["ab*"], rename = { ac = "X" } }').keys == ("a*",)
 
 
 @pytest.mark.parametrize(
@@ -479,6 +547,9 @@ def test_every_setting_of_expand_is_read():
         ('{ keys = ["a"], omit = ["a"] }', "the key 'a' is asked for and left out"),
         ('{ rename = { a = "X" }, omit = ["a"] }', "the key 'a' is asked for and left out"),
         ('{ rename = { a = "X" }, keys = ["b"] }', "the key 'a' is asked for and left out"),
+        ('{ rename = { a = "X" }, keys = ["b*"] }', "the key 'a' is asked for and left out"),
+        ('{ keys = ["ab"], omit = ["a*"] }', "the key 'ab' is asked for and left out"),
+        ('{ keys = ["a*"], omit = ["a*"] }', "the key 'a*' is asked for and left out"),
         ("1", "'expand' must be true or false"),
         ('"DB_"', "'expand' must be true or false"),
         ("[]", "'expand' must be true or false"),
