@@ -15,7 +15,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from build import HERE, ROOT, WORK, empty, from_pypi, step
+from build import HERE, PYPI, ROOT, WORK, empty, from_pypi, step
 
 RESULT = ROOT / "dist" / "secrets-exec.pyz"
 PACKAGES = "certifi charset_normalizer click dotenv idna requests urllib3 yaml".split()
@@ -36,7 +36,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 def main() -> None:
     WORK.mkdir(parents=True, exist_ok=True)
-    step(from_pypi, [HERE / "requirements.txt"])
+    step(from_pypi, PYPI)
     folder = gathered(empty(ROOT / "build" / "zipapp"))
     RESULT.parent.mkdir(exist_ok=True)
     new = RESULT.with_suffix(".new")

@@ -40,6 +40,7 @@ SOURCES = ("curl", "python3.11")
 """libcurl is built small; of Python only the modules that Debian's static library lacks."""
 
 FROM_SOURCE = ("pycurl", "psutil")
+PYPI = (HERE / "requirements.txt", HERE / "inside" / "psutil" / "_psutil_linux.py")
 
 CURL = """
     --disable-shared --enable-static --with-openssl --with-nghttp2 --enable-threaded-resolver
@@ -67,12 +68,12 @@ def main() -> None:
     WORK.mkdir(parents=True, exist_ok=True)
     RESULT.parent.mkdir(exist_ok=True)
     step(debian, DEBS, SOURCES)
-    step(from_pypi, [HERE / "requirements.txt"])
+    step(from_pypi, PYPI)
     step(libcurl, CURL, [WORK / "debian.made"])
     step(modules_in_c, COMPILE, OF_PYTHON, [WORK / "libcurl.made", WORK / "from_pypi.made"])
     step(
         frozen,
-        [HERE / "freeze.py", *ours(), *(HERE / "inside").glob("*.py"), WORK / "debian.made", WORK / "from_pypi.made"],
+        [HERE / "freeze.py", *ours(), *(HERE / "inside").rglob("*.py"), WORK / "debian.made", WORK / "from_pypi.made"],
     )
     step(linked, COMPILE, LINK, [HERE / "main.c", WORK / "modules_in_c.made", WORK / "frozen.made", RESULT])
     size = RESULT.stat().st_size
@@ -202,6 +203,7 @@ def from_pypi() -> None:
     pure = [line for line in lines if line not in in_c]
     run(*pip, "install", "--no-deps", "--no-compile", "--target", packages, *pure)
     shutil.copytree(the(sources, "psutil-*/psutil"), packages / "psutil")
+    shutil.copy(HERE / "inside" / "psutil" / "_psutil_linux.py", packages / "psutil")
     for compiled in packages.rglob("*.so"):  # each has a twin in Python, or is not needed
         compiled.unlink()
 

@@ -113,7 +113,7 @@ struct _inittab _PyImport_Inittab[] = {
     {"_ssl", init__ssl},
     {"grp", init_grp},
     {"pwd", init_pwd},
-    {"psutil._psutil_linux", PyInit__psutil_linux},
+    {"_psutil_linux", PyInit__psutil_linux},
     {NULL, NULL},
 };
 
