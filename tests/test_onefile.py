@@ -365,6 +365,31 @@ def test_the_childs_signals_are_as_given(mode: list[str]) -> None:
     ]
 
 
+def test_a_parent_ends_what_left_the_commands_group() -> None:
+    script = "setsid sleep 1000 & echo $!"
+
+    ran = subprocess.run(
+        [ONE, "--supervise", "--grace", "5s", "--set", "X=env://PATH", "--", "sh", "-c", script],
+        stdout=subprocess.PIPE, timeout=PATIENCE, check=True,
+    )  # fmt: skip
+
+    assert not Path(f"/proc/{int(ran.stdout)}").exists()
+
+
+def test_a_changed_value_is_noticed(tmp_path: Path) -> None:
+    value = tmp_path / "value"
+    value.write_text("old")
+    words = ["--watch", "50ms", "--on-change", "restart", "--grace", "10ms", "--set", f"X=file://{value}"]
+    command = [ONE, *words, "--", "sh", "-c", "echo $X; exec sleep 1000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"old\n"
+        value.write_text("new")
+        assert process.stdout.readline() == b"new\n"
+        process.terminate()
+    assert process.returncode == 128 + signal.SIGTERM
+
+
 # Into a volume
 
 

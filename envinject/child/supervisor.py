@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import NoReturn
 
-    from .program import command
-else:
-    from program import command  # from the folder that we lie in
-
 _ALL = signal.valid_signals()
 _ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 _SIGNALLED = 128
@@ -281,7 +277,7 @@ class Supervisor:
             _send(os.killpg, self.child, number)
         spared = 0 if self.shared else self.child
         words = [self.packages, str(self.pid), str(int(number)), str(spared), *map(str, self.spared())]
-        begun = command("descendants", *words, site=not self.packages)
+        begun = __import__("program").command("descendants", *words, site=not self.packages)  # rarely
         try:
             os.posix_spawn(sys.executable, begun, os.environ, setpgroup=0, setsigmask=())
         except OSError:  # no room for a process: the group was signalled, and the rest has its time
