@@ -18,6 +18,9 @@ GO, GO_1, GO_FRESH = "Go", "Go, HTTP/1.1", "Go, HTTP/1.1, a connection each"
 LITERALS, ENV, FILE, DOTENV = "literals", "env", "file", "dotenv"
 VERSION, HELP = "--version", "--help"
 
+MOST = 1000
+"""Secrets that a manifest may have."""
+
 LOCALS = 10
 """Variables of a work that no cloud takes part in."""
 
@@ -63,7 +66,7 @@ class Clouds:
     def ours(self, cloud: str, number: int, protocol: str = HTTP_2, form: str = "toml") -> Program:
         """Our own, with a manifest in TOML as users write it."""
         manifest = self._folder / f"{cloud}-{number}-{protocol}.{form}"
-        text = self._manifest(cloud, number, self._server.endpoints[protocol])
+        text = self._manifest(cloud, variables(number), self._server.endpoints[protocol])
         manifest.write_text(_toml(text) if form == "toml" else json.dumps(text))
         name = OURS if protocol == HTTP_2 else OURS_1
         return self._program(name, number, str(self._built.tool / "secrets-exec"), "-f", str(manifest), "--")
@@ -78,6 +81,16 @@ class Clouds:
         options = ("-fresh",) if fresh else ()
         return self._program(name, number, str(self._built.limit), *options, self._plain(cloud, number, protocol))
 
+    def growing(self, cloud: str, number: int) -> Program:
+        """Our own code with more secrets than a manifest may have, from several of them (growth.py)."""
+        names, endpoint, manifests = variables(number), self._server.endpoints[HTTP_2], list[str]()
+        for first in range(0, number, MOST):
+            path = self._folder / f"growing-{cloud}-{first}.json"
+            path.write_text(json.dumps(self._manifest(cloud, names[first : first + MOST], endpoint)))
+            manifests.append(str(path))
+        words = (self._built.python, str(Path(__file__).with_name("growth.py")), *manifests)
+        return Program(f"{number:,}", words, self._environ, str(self._folder), is_launcher=False)
+
     def load(self, cloud: str, requests: int, protocol: str = HTTP_2) -> float:
         """How many requests a second the server answers when it is asked as fast as can be."""
         words: list[str | Path] = [self._built.limit, "-load", str(requests), self._plain(cloud, 1, protocol)]
@@ -87,14 +100,14 @@ class Clouds:
         return Program(name, words, self._environ, str(self._folder), values(variables(number)))
 
     def _manifest(
-        self, cloud: str, number: int, endpoint: str
+        self, cloud: str, names: Iterable[str], endpoint: str
     ) -> dict[str, dict[str, dict[str, str]] | dict[str, str]]:
         settings = {"ca_bundle": self._server.authorities}
         if cloud == KAKAOCLOUD:
             settings |= {"endpoint": endpoint, "iam_endpoint": endpoint}
         else:
             settings |= {"endpoint": f"{endpoint}/secretmanager"}
-        secrets = {name: f"{cloud}://{name}" for name in variables(number)}
+        secrets = {name: f"{cloud}://{name}" for name in names}
         return {"providers": {cloud: settings}, "secrets": secrets}
 
     def _plain(self, cloud: str, number: int, protocol: str) -> str:

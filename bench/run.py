@@ -199,7 +199,7 @@ class Bench:
 
     def _growing(self) -> list[Program]:
         numbers = [number for number in GROWING if not self.how.quick or number != 2000]
-        return [self._at[0].ours(KAKAOCLOUD, number).called(f"{number:,}") for number in numbers]
+        return [self._at[0].growing(KAKAOCLOUD, number) for number in numbers]
 
     # What is counted
 
