@@ -36,7 +36,8 @@ def quantile(ordered: list[float], part: float) -> float:
     place = part * (len(ordered) - 1)
     below = int(place)
     above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+    between = ordered[below] + (place - below) * (ordered[above] - ordered[below])
+    return min(between, ordered[above])
 
 
 def ratio(ours: Times, theirs: Times) -> float:

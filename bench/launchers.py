@@ -138,7 +138,7 @@ class Locals:
     def __init__(self, built: Built, folder: Path) -> None:
         self.tool = built.tool
         self.folder = folder
-        self.dotenv_file = folder / "locals.env"
+        self.dotenv_file = folder / ".env"
         self._names = variables(LOCALS)
         self._values = values(self._names)
         self.dotenv_file.write_text("".join(f"{name}={value}\n" for name, value in self._values.items()))

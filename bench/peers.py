@@ -89,8 +89,8 @@ def _dotenv_cli(programs: Path, work: Work) -> tuple[str, ...]:
     return (str(programs / "dotenv"), "-e", work.dotenv, "--")
 
 
-def _varlock(programs: Path, work: Work) -> tuple[str, ...]:
-    return (str(programs / "varlock"), "run", "--path", work.dotenv, "--")
+def _varlock(programs: Path, _work: Work) -> tuple[str, ...]:
+    return (str(programs / "varlock"), "run", "--")  # it reads the working folder's .env
 
 
 def _envdir(programs: Path, work: Work) -> tuple[str, ...]:
@@ -122,4 +122,4 @@ def with_vault(peer: Peer, programs: Path, server: Server, number: int) -> Progr
 def with_files(peer: Peer, programs: Path, locals_: Locals) -> Program:
     """A peer with ten local variables."""
     work = Work(locals_.folder, variables(10), dotenv=str(locals_.dotenv_file), files=str(locals_.files))
-    return locals_.peer(peer.name, peer.words(programs, work), dict(peer.environ))
+    return locals_.peer(peer.name, peer.words(programs, work), {"PWD": str(locals_.folder), **peer.environ})

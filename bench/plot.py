@@ -61,7 +61,8 @@ class _Axes:
         across = [x for line in lines for x, _ in line.points]
         up = [y for line in lines for _, y in line.points]
         self._across = (min(across), max(max(across), min(across) * 10))
-        self._up = (_below(min(up)), _above(max(up)))
+        lowest = _below(min(up))
+        self._up = (lowest, _above(max(*up, 2 * lowest)))
 
     def place(self, point: tuple[float, float]) -> tuple[float, float]:
         """Where a point is drawn."""
