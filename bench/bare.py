@@ -33,9 +33,8 @@ class Skipped(Exception):
     """Why this cannot be measured here."""
 
 
-def copy(built: Built) -> Path:
-    """A copy of interpreter, library and packages without bytecode; its folder. Made anew for each run."""
-    folder = build.BUILT / "bare"
+def copy(built: Built, folder: Path) -> None:
+    """Copy interpreter, library and packages without bytecode, each time anew."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "bin").mkdir(parents=True)
     library = Path(sysconfig.get_path("stdlib"))
@@ -51,7 +50,6 @@ def copy(built: Built) -> Path:
     for script in ("secrets-exec", "naive"):
         _, _, text = (built.tool / script).read_text().partition("\n")
         build.write_script(folder / "bin" / script, interpreter, text)
-    return folder
 
 
 def moved(program: Program, built: Built, folder: Path) -> Program:
@@ -62,21 +60,24 @@ def moved(program: Program, built: Built, folder: Path) -> Program:
     return replace(program, words=(own, *program.words[1:]))
 
 
-def measure(
-    programs: Sequence[Program], built: Built, seconds: float, complain: Callable[[str], None]
-) -> rounds.Results:
-    """The times of these programs without bytecode. Raises: Skipped, Failed."""
+def read_only(folder: Path, words: Sequence[str]) -> list[str]:
+    """A command that runs another where a folder can only be read. Raises: Skipped, where that cannot be had."""
     if sys.platform != "linux" or not shutil.which("unshare"):
         raise Skipped("there is no unshare here")
     if subprocess.run([*_UNSHARE, "true"], capture_output=True, check=False).returncode:
         raise Skipped("namespaces are not permitted here")
-    folder = copy(built)
-    job = build.BUILT / "bare.json"
+    return [*_UNSHARE, "sh", "-c", _READ_ONLY, "sh", str(folder), *words]
+
+
+def measure(
+    programs: Sequence[Program], built: Built, seconds: float, complain: Callable[[str], None]
+) -> rounds.Results:
+    """The times of these programs without bytecode. Raises: Skipped, Failed, Missing."""
+    job, folder = build.BUILT / "bare.json", build.BUILT / "bare"
+    command = read_only(folder, [sys.executable, "-m", "bench.rounds", str(job)])
+    copy(built, folder)
     rounds.write_job(job, [moved(program, built, folder) for program in programs], seconds)
-    inside = ["sh", "-c", _READ_ONLY, "sh", str(folder), sys.executable, "-m", "bench.rounds", str(job)]
-    done = subprocess.run(
-        [*_UNSHARE, *inside], cwd=build.ROOT, capture_output=True, text=True, timeout=_PATIENCE, check=False
-    )
+    done = subprocess.run(command, cwd=build.ROOT, capture_output=True, text=True, timeout=_PATIENCE, check=False)
     if done.returncode:
         raise Failed(f"without bytecode: {(done.stderr.strip().splitlines() or ['the mount is not read-only'])[-1]}")
     if written := next(folder.rglob("*.pyc"), None):

@@ -126,7 +126,8 @@ def tool() -> Path:
     shutil.rmtree(BUILT / "wheel", ignore_errors=True)
     wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     call([*wheel, "--wheel-dir", BUILT / "wheel", ROOT], shown="pip wheel --no-deps --no-build-isolation .")
-    pip(programs, *(BUILT / "wheel").glob("*.whl"), shown="pip install WHEEL")
+    wheels = (BUILT / "wheel").glob("*.whl")
+    pip(programs, *wheels, "click", "requests", shown="pip install WHEEL click requests")
     site = call(
         [programs / "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], shown="sysconfig"
     )

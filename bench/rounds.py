@@ -16,14 +16,15 @@ from .figures import Times
 from .processes import Failed, Program, check, timed
 
 FEWEST, MOST = 5, 30
-_SLOW, _VERY_SLOW = 2.0, 10.0
-_FEW, _VERY_FEW = 3, 2
+_SLOW, _VERY_SLOW = 4.0, 12.0
 
 Results = Mapping[str, Times]
 """The times of each program, by its name."""
 
 
-def measure(programs: Sequence[Program], seconds: float, complain: Callable[[str], None]) -> Results:
+def measure(
+    programs: Sequence[Program], seconds: float, complain: Callable[[str], None], fewest: int = FEWEST
+) -> Results:
     """Check every program once, then time them in turn for about so long. What fails the check is left out, and told.
 
     Raises: Failed when a program that passed the check fails later.
@@ -36,7 +37,7 @@ def measure(programs: Sequence[Program], seconds: float, complain: Callable[[str
             complain(str(error))
     working = [program for program in programs if program.name in lasted]
     times: dict[str, dict[int, float]] = {program.name: {} for program in working}
-    rounds = plan(lasted, seconds)
+    rounds = plan(lasted, seconds, fewest)
     for number in range(_end(rounds)):
         for program in working:
             if number in rounds[program.name]:
@@ -44,11 +45,11 @@ def measure(programs: Sequence[Program], seconds: float, complain: Callable[[str
     return times
 
 
-def plan(lasted: Mapping[str, float], seconds: float) -> Mapping[str, Sequence[int]]:
+def plan(lasted: Mapping[str, float], seconds: float, fewest: int = FEWEST) -> Mapping[str, Sequence[int]]:
     """In which rounds each program runs: in all of them, but for the slow ones, which take part in a few."""
     quick = sum(took for took in lasted.values() if took < _SLOW)
-    rounds = max(FEWEST, min(MOST, int(seconds / quick) if quick else FEWEST))
-    return {name: _spread(rounds, _turns(took, rounds)) for name, took in lasted.items()}
+    rounds = max(fewest, min(MOST, int(seconds / quick) if quick else fewest))
+    return {name: _spread(rounds, _turns(took, rounds, fewest)) for name, took in lasted.items()}
 
 
 def _end(rounds: Mapping[str, Sequence[int]]) -> int:
@@ -56,10 +57,10 @@ def _end(rounds: Mapping[str, Sequence[int]]) -> int:
     return max((numbers[-1] + 1 for numbers in rounds.values()), default=0)
 
 
-def _turns(took: float, rounds: int) -> int:
+def _turns(took: float, rounds: int, fewest: int) -> int:
     if took < _SLOW:
         return rounds
-    return _FEW if took < _VERY_SLOW else _VERY_FEW
+    return (fewest + 1) // 2 if took < _VERY_SLOW else fewest // 2
 
 
 def _spread(rounds: int, turns: int) -> list[int]:

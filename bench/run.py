@@ -31,7 +31,7 @@ from .launchers import (
     bare_python,
 )
 from .processes import Failed, Program, check, timed
-from .rounds import measure
+from .rounds import FEWEST, measure
 
 NUMBERS, DELAYS = (1, 10, 100, 1000), (0, 20, 50)
 GROWING = (1000, 2000, 5000, 10_000)
@@ -42,6 +42,7 @@ LOCAL_PEERS, GROWTH = "local files", "growth"
 """Cells that no budget compares."""
 
 _QUICK = {KAKAOCLOUD: ((1, 0), (10, 20), (100, 20), (1000, 20)), "ncloud": ((1, 0), (10, 20))}
+_QUICK_ROUNDS = 3
 _LOAD = 20_000
 _RUNS = 3
 
@@ -171,7 +172,12 @@ class Bench:
             return
         began = time.monotonic()
         try:
-            self.measured.cells[name] = measure(prepare(), seconds, lambda why: self._miss(f"{name}: {why}"))
+            self.measured.cells[name] = measure(
+                prepare(),
+                seconds,
+                lambda why: self._miss(f"{name}: {why}"),
+                _QUICK_ROUNDS if self.how.quick else FEWEST,
+            )
         except Failed as error:
             self._miss(f"{name}: {error}")
         self._tell(f"{name}: {time.monotonic() - began:.0f} s")

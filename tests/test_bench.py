@@ -361,6 +361,17 @@ def test_a_program_out_of_the_copy_has_the_same_words(tmp_path: Path) -> None:
     assert interpreter.name.startswith("python3.")
 
 
+def test_nothing_can_be_written_where_there_is_no_bytecode(tmp_path: Path) -> None:
+    script = f"touch {tmp_path}/new 2>&-; echo $?"
+    try:
+        command = bare.read_only(tmp_path, ["sh", "-c", script])
+    except bare.Skipped as why:
+        pytest.skip(str(why))
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+    (tmp_path / "new").touch()  # out here nothing has changed
+
+
 def test_a_manifest_in_toml_says_what_was_meant() -> None:
     meant = {"providers": {"a": {"endpoint": "x", "ca_bundle": "y"}}, "secrets": {"S0": "a://S0"}}
     assert tomllib.loads(launchers._toml(meant)) == meant
