@@ -179,7 +179,7 @@ def from_pypi(package: str) -> Path:
 
 def from_npm(package: str) -> Path:
     """A package in a folder of its own; its folder of programs."""
-    folder = BUILT / "peers" / package.rpartition("/")[2]
+    folder = BUILT / "peers" / package.rpartition("/")[2].partition("@")[0]
     digest = digest_of((), package)
     if not is_current(folder, digest):
         folder.mkdir(parents=True, exist_ok=True)
@@ -191,7 +191,7 @@ def from_npm(package: str) -> Path:
 
 def version(programs: Path, package: str) -> str:
     """The version of what was installed."""
-    name = package.partition("[")[0]
+    name = package.partition("[")[0].removesuffix("@latest")
     if programs.name == ".bin":
         return str(json.loads((programs.parent / name / "package.json").read_text())["version"])
     code = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import build
-from .clouds import CREDENTIALS, HTTP_2, KAKAOCLOUD, Server
+from .clouds import CREDENTIALS, HTTP_1, HTTP_2, KAKAOCLOUD, Server
 from .processes import Program
 
 PASS = "python -c pass"
@@ -17,6 +17,9 @@ NAIVE = "naive"
 GO, GO_1, GO_FRESH = "Go", "Go, HTTP/1.1", "Go, HTTP/1.1, a connection each"
 LITERALS, ENV, FILE, DOTENV = "literals", "env", "file", "dotenv"
 VERSION, HELP = "--version", "--help"
+
+_CONNECTIONS = {HTTP_2: 4, HTTP_1: 64}
+"""Of the Go launcher at most, by what is offered: where it was quickest."""
 
 MOST = 1000
 """Secrets that a manifest may have."""
@@ -78,7 +81,7 @@ class Clouds:
     def limit(self, cloud: str, number: int, protocol: str = HTTP_2, *, fresh: bool = False) -> Program:
         """The Go launcher; `fresh` with a connection for each request, as ours has over HTTP/1.1."""
         name = GO_FRESH if fresh else GO if protocol == HTTP_2 else GO_1
-        options = ("-fresh",) if fresh else ()
+        options = ["-connections", str(_CONNECTIONS[protocol]), *["-fresh"] * fresh]
         return self._program(name, number, str(self._built.limit), *options, self._plain(cloud, number, protocol))
 
     def growing(self, cloud: str, number: int) -> Program:

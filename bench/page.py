@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from . import budgets
 from .budgets import Measured, Verdict
 from .clouds import CLOUDS, KAKAOCLOUD, NCLOUD
-from .figures import Times, figure, pairs
+from .figures import Times, figure, pairs, ratio
 from .launchers import GO, GO_1, NAIVE, OURS, OURS_1, PASS
 from .plot import Line, plot
 from .run import DELAYS, GROWTH, LOCAL_PEERS, NUMBERS, PEERS_AT, Bench, Extras
@@ -30,8 +30,9 @@ for a token; NAVER Cloud's signatures are made and verified. Each secret has a v
 - `secrets-exec`: installed from its wheel, with bytecode; a TOML manifest; libcurl. It speaks HTTP/2, unless the name
   says HTTP/1.1: there the server offers nothing else.
 - `naive`: click, requests, ten threads (`bench/naive.py`), on the same interpreter and server; it speaks HTTP/1.1.
-- `Go`: the same work with Go's standard library alone (`bench/limit`), as the limit. Over HTTP/1.1 it keeps up to 64
-  connections, while secrets-exec opens one for each request, so that no answer can be taken for another's.
+- `Go`: the same work with Go's standard library alone (`bench/limit`), as the limit, over 4 connections with
+  HTTP/2. Over HTTP/1.1 it keeps up to 64, while secrets-exec opens one for each request, so that no answer can be taken
+  for another's.
 - `python -c pass`: the same interpreter, which does nothing. Not with `-I`, since a script does not start so either.
 - Peers with a store of their own read the same values of Vault's API on the same server.
 """
@@ -63,17 +64,19 @@ def tally(verdicts: Sequence[Verdict]) -> str:
 # The page
 
 
-def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown; its first column is words, the others are figures."""
-    rule = ["---", *["--:"] * (len(heading) - 1)]
+def table(heading: Sequence[str], rows: Sequence[Sequence[str]], words: Sequence[int] = (0,)) -> str:
+    """A table in Markdown; columns are figures, but for those (by number) that are words."""
+    rule = ["---" if number in words else "--:" for number in range(len(heading))]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (heading, rule, *rows)) + "\n"
 
 
 def page(bench: Bench, machine: Mapping[str, str], verdicts: Sequence[Verdict], when: str) -> str:
     """All that was found, in Markdown."""
-    parts = [_INTRODUCTION, f"Measured on {when}:\n", table(("", ""), [*machine.items()])]
+    parts = [_INTRODUCTION, f"Measured on {when}:\n", table(("", ""), [*machine.items()], (0, 1))]
     parts += ["## Budgets\n", tally(verdicts) + "\n"]
-    parts += [table(("work", "measured", "at most", "times / of", ""), [_verdict(each) for each in verdicts])]
+    parts += [
+        table(("work", "measured", "at most", "times / of", ""), [_verdict(each) for each in verdicts], (0, 3, 4))
+    ]
     parts += _clouds(bench.measured)
     parts += _starts(bench.measured)
     parts += _extras(bench.measured, bench.extras)
@@ -135,26 +138,27 @@ def _starts(measured: Measured) -> Iterator[str]:
     for name, (title, said) in explained.items():
         if times := measured.cells.get(name):
             base = times.get(PASS)
-            rows = [[each, shown(took), _multiple(took, base), str(len(took))] for each, took in times.items()]
             yield f"## {title}\n"
             yield f"{said}\n"
-            yield table(("", "ms", f"times {PASS}", "runs"), rows)
+            if base:
+                rows = [[each, shown(took), f"{ratio(took, base):.2f}", str(len(took))] for each, took in times.items()]
+                yield table(("", "ms", f"times {PASS}", "runs"), rows)
+            else:
+                yield table(("", "ms", "runs"), [[each, shown(took), str(len(took))] for each, took in times.items()])
 
 
-_BARE = (
-    "One secret, no delay; library and packages copied without bytecode, on a read-only mount: each start compiles all"
-    " that it imports."
-)
+_BARE = """\
+One secret, no delay. Library and packages are copied without bytecode, and seen through a read-only mount: each start
+compiles all that it imports."""
 
+_MANY = """\
+So many secrets of KakaoCloud, no delay. A manifest holds 1,000 at most, so this is not the launcher, but the same code
+called with several manifests (`bench/growth.py`), each time in a new process."""
 
-_MANY = (
-    "So many secrets of KakaoCloud, no delay. A manifest holds 1,000 at most, so this is not the launcher but the same"
-    " code called with several manifests (`bench/growth.py`), each time in a new process."
-)
-
-
-def _multiple(times: Times, base: Times | None) -> str:
-    return f"{pairs(times, base).median:.2f}" if base else "-"
+_PEAKS = """\
+The largest resident set before the command, in MiB, with 10 and 1,000 secrets. The 8 MiB of the interpreter that starts
+the launcher is the least that can be seen.
+"""
 
 
 def _extras(measured: Measured, extras: Extras) -> Iterator[str]:
@@ -165,7 +169,7 @@ def _extras(measured: Measured, extras: Extras) -> Iterator[str]:
         yield "Instructions of the launcher alone, counted by callgrind (which cannot run the Go program):\n"
         yield table(("", "millions", f"times {PASS}"), rows)
     if extras.peaks:
-        yield "The largest resident set before the command, MiB, with 10 and 1,000 secrets (less than 9 is not seen):\n"
+        yield _PEAKS
         rows = [
             [name, *(f"{mib:.1f}" for mib in found), *["-"] * (2 - len(found))] for name, found in extras.peaks.items()
         ]
@@ -178,7 +182,9 @@ def _extras(measured: Measured, extras: Extras) -> Iterator[str]:
         yield f"Expansion and merge of 1,000 secrets of 20 keys: {cpu:.0f} ms of CPU, {memory:.1f} MiB.\n"
     if extras.peers:
         yield "## Peers\n"
-        yield table(("peer", "version, where from, what"), [[name, said] for name, said in extras.peers.items()])
+        yield table(
+            ("peer", "version, where from, what"), [[name, said] for name, said in extras.peers.items()], (0, 1)
+        )
     if extras.rates:
         yield "## The server\n"
         yield from _server(extras)
@@ -208,7 +214,7 @@ def picture(measured: Measured) -> str | None:
             lines.append(Line(name, points, is_ours=name == OURS))
     if not any(line.points for line in lines):
         return None
-    title = "From the start to the end of `true`, each answer after 20 ms"
+    title = "From the start to the end of the command, each answer after 20 ms"
     return plot(title, "secrets", "ms", lines)
 
 

@@ -90,12 +90,14 @@ def _dotenv_cli(programs: Path, work: Work) -> tuple[str, ...]:
 
 
 def _varlock(programs: Path, _work: Work) -> tuple[str, ...]:
-    return (str(programs / "varlock"), "run", "--")  # it reads the working folder's .env
+    return (str(programs / "varlock"), "run", "--no-redact-stdout", "--")  # it reads the working folder's .env
 
 
 def _envdir(programs: Path, work: Work) -> tuple[str, ...]:
     return (str(programs / "envdir"), work.files)
 
+
+_NO_TELEMETRY = {"VARLOCK_TELEMETRY_DISABLED": "1"}
 
 WITH_VAULT = (
     Peer("vault-cli", PYPI, "vault-cli", "Vault, Python; one request after another", _vault_cli),
@@ -107,7 +109,7 @@ WITH_FILES = (
     Peer("dotenvx", NPM, "@dotenvx/dotenvx", "a dotenv file, Node", _dotenvx),
     Peer("env-cmd", NPM, "env-cmd", "a dotenv file, Node", _env_cmd),
     Peer("dotenv-cli", NPM, "dotenv-cli", "a dotenv file, Node", _dotenv_cli),
-    Peer("varlock", NPM, "varlock", "a dotenv file, Node; stays as a parent", _varlock, {"PH_OPT_OUT": "true"}),
+    Peer("varlock", NPM, "varlock@latest", "a dotenv file, Node; stays as a parent", _varlock, _NO_TELEMETRY),
 )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 760, 440
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 200, 48, 52
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 200, 60, 52
 _APART = 15.0
 """How far the names of two lines are kept from each other."""
 
@@ -82,7 +82,7 @@ class _Axes:
             parts.append(f'  <text x="{x:.1f}" y="{HEIGHT - _BOTTOM + 18}" text-anchor="middle">{value:,.0f}</text>')
         middle = (_LEFT + WIDTH - _RIGHT) / 2
         parts.append(f'  <text x="{middle:.1f}" y="{HEIGHT - 12}" text-anchor="middle">{escape(across)}</text>')
-        parts.append(f'  <text x="{_LEFT}" y="{_TOP - 6}" text-anchor="end">{escape(up)}</text>')
+        parts.append(f'  <text x="{_LEFT - 8}" y="{_TOP - 14}" text-anchor="end">{escape(up)}</text>')
         return parts
 
 

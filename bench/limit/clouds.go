@@ -20,8 +20,8 @@ type fetcher interface {
 	value(id string) (string, error)
 }
 
-func newFetcher(asked *manifest, fresh bool) (fetcher, error) {
-	client, err := newClient(asked.CA, fresh)
+func newFetcher(asked *manifest, how options) (fetcher, error) {
+	client, err := newClient(asked.CA, how)
 	if err != nil {
 		return nil, err
 	}

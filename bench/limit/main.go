@@ -19,8 +19,13 @@ import (
 	"time"
 )
 
-// Connections where a request needs one of its own: more cost more in handshakes than they spare in waiting.
-const connections = 64
+// Requests at once when the server is loaded.
+const workers = 64
+
+type options struct {
+	connections int  // at most so many to the server
+	fresh       bool // a connection for each request
+}
 
 type manifest struct {
 	Cloud    string            // kakaocloud or ncloud
@@ -31,14 +36,16 @@ type manifest struct {
 
 func main() {
 	load := flag.Int("load", 0, "send so many requests and tell the rate")
-	fresh := flag.Bool("fresh", false, "a connection for each request")
+	how := options{}
+	flag.IntVar(&how.connections, "connections", 64, "at most so many")
+	flag.BoolVar(&how.fresh, "fresh", false, "a connection for each request")
 	flag.Parse()
 	words := flag.Args()
 	asked, err := read(words[0])
 	if err != nil {
 		end(err)
 	}
-	fetch, err := newFetcher(asked, *fresh)
+	fetch, err := newFetcher(asked, how)
 	if err != nil {
 		end(err)
 	}
@@ -72,7 +79,7 @@ func read(path string) (*manifest, error) {
 }
 
 // newClient trusts one file of authorities, and speaks HTTP/2 where it is offered.
-func newClient(ca string, fresh bool) (*http.Client, error) {
+func newClient(ca string, how options) (*http.Client, error) {
 	text, err := os.ReadFile(ca)
 	if err != nil {
 		return nil, err
@@ -84,9 +91,9 @@ func newClient(ca string, fresh bool) (*http.Client, error) {
 	transport := &http.Transport{
 		TLSClientConfig:     &tls.Config{RootCAs: authorities},
 		ForceAttemptHTTP2:   true,
-		MaxConnsPerHost:     connections,
-		MaxIdleConnsPerHost: connections,
-		DisableKeepAlives:   fresh,
+		MaxConnsPerHost:     how.connections,
+		MaxIdleConnsPerHost: how.connections,
+		DisableKeepAlives:   how.fresh,
 	}
 	return &http.Client{Transport: transport}, nil
 }
@@ -116,16 +123,16 @@ func all(fetch fetcher, secrets map[string]string) ([]string, error) {
 	return environ, errors.Join(failures...)
 }
 
-// rate is how many requests a second are answered, with as many at once as there are connections.
+// rate is how many requests a second are answered.
 func rate(fetch fetcher, times int) float64 {
 	if err := fetch.begin(); err != nil {
 		end(err)
 	}
 	began := time.Now()
 	var group sync.WaitGroup
-	for range connections {
+	for range workers {
 		group.Go(func() {
-			for range times / connections {
+			for range times / workers {
 				if _, err := fetch.value("load"); err != nil {
 					end(err)
 				}
@@ -133,5 +140,5 @@ func rate(fetch fetcher, times int) float64 {
 		})
 	}
 	group.Wait()
-	return float64(times/connections*connections) / time.Since(began).Seconds()
+	return float64(times/workers*workers) / time.Since(began).Seconds()
 }
