@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -20,12 +21,12 @@ def main(words: Sequence[str] | None = None) -> int:
     """Measure, print the budgets, and write the page and the plot after a run of everything; the exit code."""
     given = _parser().parse_args(words)
     seconds = given.seconds or (_QUICK_SECONDS if given.quick else _SECONDS)
-    began = time.monotonic()
+    began, load = time.monotonic(), os.getloadavg()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(How(seconds, quick=given.quick, only=given.only), Path(folder), _tell)
         try:
             bench.run()
-            described = machine.describe(bench.built.python)
+            described = machine.describe(bench.built.python, load)
         except build.Missing as error:
             _tell(f"nothing can be measured here: {error}")
             return 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from . import build
@@ -18,15 +18,15 @@ print("pip " + version("pip"))
 """
 
 
-def describe(python: str) -> Mapping[str, str]:
-    """What is worth knowing of the machine and of the interpreter's libraries, by what it is."""
+def describe(python: str, load: Sequence[float]) -> Mapping[str, str]:
+    """What is worth knowing of the machine and of the interpreter's libraries, by what it is; `load` is from before."""
     told = build.call([python, "-c", _LIBRARIES], shown="import pycurl", given=build.environ()).splitlines()
     compiler = build.call([build.BUILT / "go" / "bin" / "go", "version"], shown="go version").split()
     return {
         "processor": f"{os.cpu_count()} cores, {_model()}",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "kernel": f"{platform.system()} {platform.release().partition('-')[0]}",
-        "load at the start": ", ".join(f"{load:.1f}" for load in os.getloadavg()),
+        "load at the start": ", ".join(f"{each:.1f}" for each in load),
         "Python": f"{platform.python_implementation()} {platform.python_version()}, {platform.python_compiler()}",
         "libcurl": _without_details(told[0]),
         "packages": f"{told[1]}; scripts written by {told[2]}",
