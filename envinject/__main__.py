@@ -1,6 +1,7 @@
 """The one way in, and the boundary where every error becomes words and an exit code."""
 
 # No `from __future__ import`: that is an import too, and `python -m` looks in the working folder first.
+import gc
 import os
 import sys
 
@@ -24,17 +25,25 @@ _SETTINGS = """
 
 def main() -> "NoReturn":
     """Run the command line, and end: without waiting for a thread, whatever it is doing."""
+    gc.disable()  # nothing lives long enough here; the emulator switches it on again
     try:
         _begin_anew()
-        from .child.signals import end_on_signals, hold
+        from .cli import VERSION_FLAGS
 
-        end_on_signals()
-        if _may_supervise(sys.argv[1:]):
-            hold()
+        if sys.argv[1:2] not in [[flag] for flag in VERSION_FLAGS]:  # that ends sooner than a handler is loaded
+            _look_out_for_signals()
         code = _code(sys.argv[1:])
     except KeyboardInterrupt:  # before our own handler was there
         code = 130
     os._exit(code)
+
+
+def _look_out_for_signals() -> None:
+    from .child.signals import end_on_signals, hold
+
+    end_on_signals()
+    if _may_supervise(sys.argv[1:]):
+        hold()
 
 
 def _begin_anew() -> None:
@@ -56,8 +65,12 @@ def _begin_anew() -> None:
 
 def _may_supervise(words: "Sequence[str]") -> bool:
     """Whether a child may be ours to pass signals on to: known at once, since they may come at once."""
-    is_run = words[:1] == ["run"] or (words[:1] and words[0].startswith("-"))
-    return bool(is_run and ("--supervise" in words or os.environ.get("SECRETS_EXEC_SUPERVISE")))
+    from .cli import PARENTAL
+
+    if words[:1] != ["run"] and not "".join(words[:1]).startswith("-"):
+        return False
+    named = {word.partition("=")[0] for word in words}
+    return any(f"--{name}" in named or os.environ.get(f"SECRETS_EXEC_{name.upper()}") for name in PARENTAL)
 
 
 def _options() -> list[str]:
@@ -85,7 +98,7 @@ def _code(words: "Sequence[str]") -> int:
 
     log = Log(as_json=_asks_for_json(ours))
     try:
-        from .cli.app import main as command_line
+        from .cli.line import main as command_line
         from .errors import Failures, SecretsExecError
 
         try:

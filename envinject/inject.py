@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 
-from . import jsontext
 from .environ import KEEP, OVERRIDE, changes_how_programs_run, matches
 from .errors import BadValue, Failures, NotFound, SecretsExecError, gathered, shown
-from .expand import expand
 from .manifest import Entry
 from .providers import CREDENTIAL_NAMES
 from .record import Record
 from .secret import Secret
-from .template import render
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,6 +85,8 @@ def _composed(
     errors: list[SecretsExecError],
 ) -> list[Injection]:
     """What the templates make of the variables before them."""
+    from .template import render
+
     known = {injection.name: injection for injection in made}
     composed = []
     for template in templates:
@@ -130,6 +129,8 @@ def _of_entry(entry: Entry, outcome: Secret | SecretsExecError) -> list[Injectio
         return []
     if entry.expansion is None:
         return [Injection(entry.name, value, entry)]
+    from .expand import expand
+
     made = expand(value, entry.expansion, required=entry.required)
     return [Injection(one.name, one.value, entry, one.key, one.is_listed) for one in made]
 
@@ -142,6 +143,8 @@ def _value(entry: Entry, outcome: Secret | SecretsExecError) -> Secret:
 
 
 def _member(secret: Secret, key: str) -> Secret:
+    from . import jsontext
+
     try:
         document = jsontext.parse(secret.reveal())
     except jsontext.NotJSON as error:

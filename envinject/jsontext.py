@@ -5,14 +5,13 @@ No error holds a piece of the document: it may be the secret.
 
 from __future__ import annotations
 
-import json
-from json.encoder import encode_basestring
-
+from . import jsonplain
 from .errors import BadValue, NotFound, shown, suggest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from collections.abc import Callable
+    from typing import Any, NoReturn
 
     Json = dict[str, "Json"] | list["Json"] | str | bool | None
 """A JSON value; a number is a `Number`, which is a str."""
@@ -39,7 +38,7 @@ def parse(data: bytes | str) -> Json:
     reason = "it is not JSON"
     try:
         text = data if isinstance(data, str) else data.decode()
-        return _decode(text)  # type: ignore[no-any-return]  # json's own signature says Any
+        return _read(text)
     except UnicodeDecodeError:
         reason = "it is not UTF-8"
     except RecursionError:
@@ -84,9 +83,13 @@ def compact(value: Json) -> str:
     if isinstance(value, Number):
         return str(value)
     if isinstance(value, str):
+        if value.isprintable() and '"' not in value and "\\" not in value:
+            return f'"{value}"'
+        from json.encoder import encode_basestring  # costs milliseconds
+
         return encode_basestring(value)
     if isinstance(value, dict):
-        return "{" + ",".join(f"{encode_basestring(k)}:{compact(v)}" for k, v in value.items()) + "}"
+        return "{" + ",".join(f"{compact(k)}:{compact(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(compact, value)) + "]"
     return {True: "true", False: "false", None: "null"}[value]
@@ -154,6 +157,25 @@ def _constant(_name: str) -> NoReturn:
     raise _Refused("it holds NaN or Infinity, which JSON has not")
 
 
-_decode = json.JSONDecoder(
-    parse_int=Number, parse_float=Number, parse_constant=_constant, object_pairs_hook=_object
-).decode
+class _Reading:
+    """By hand, as long as that takes less time than loading the library; what is not plain goes to the library too."""
+
+    left = 12 << 10
+    decode: Callable[[str], Any] | None = None
+
+
+def _read(text: str) -> Json:
+    if _Reading.decode is None and len(text) <= _Reading.left:
+        _Reading.left -= len(text)
+        try:
+            return jsonplain.read(text, Number)  # type: ignore[no-any-return]
+        except (jsonplain.Beyond, RecursionError):
+            pass
+    if _Reading.decode is None:
+        import json
+
+        decoder = json.JSONDecoder(
+            parse_int=Number, parse_float=Number, parse_constant=_constant, object_pairs_hook=_object
+        )
+        _Reading.decode = decoder.decode
+    return _Reading.decode(text)  # type: ignore[no-any-return]  # json's own signature says Any

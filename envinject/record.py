@@ -27,16 +27,18 @@ class Record:
         cls._fields = (*cls._fields, *own)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if len(args) > len(self._fields):
-            raise TypeError(f"{type(self).__name__} takes {len(self._fields)} fields")
-        given = dict(zip(self._fields, args, strict=False))
-        if unknown := kwargs.keys() - set(self._fields[len(args) :]):
-            raise TypeError(f"{type(self).__name__} has no free field {sorted(unknown)}")
+        fields, given = self._fields, self.__dict__
+        if len(args) > len(fields):
+            raise TypeError(f"{type(self).__name__} takes {len(fields)} fields")
+        given.update(zip(fields, args, strict=False))
+        for name in kwargs:
+            if name in given or name not in fields:
+                raise TypeError(f"{type(self).__name__} has no free field {name}")
         given.update(kwargs)
-        for name in self._fields:
-            if name not in given and not hasattr(type(self), name):
-                raise TypeError(f"{type(self).__name__} needs {name}")
-        self.__dict__.update(given)
+        if len(given) < len(fields):
+            for name in fields:
+                if name not in given and not hasattr(type(self), name):
+                    raise TypeError(f"{type(self).__name__} needs {name}")
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is immutable")
@@ -45,7 +47,7 @@ class Record:
         raise AttributeError(f"{type(self).__name__} is immutable")
 
     def _values(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, name) for name in self._fields)
+        return tuple([getattr(self, name) for name in self._fields])
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and other._values() == self._values()
@@ -59,4 +61,10 @@ class Record:
 
     def replace(self, **changes: Any) -> Self:
         """The same record with some fields changed."""
-        return type(self)(**{name: getattr(self, name) for name in self._fields} | changes)
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        for name in changes:
+            if name not in self._fields:
+                raise TypeError(f"{type(self).__name__} has no field {name}")
+        made.__dict__.update(changes)
+        return made

@@ -7,10 +7,9 @@ import time
 from . import inject
 from . import providers as registry
 from .errors import Failures, SecretsExecError
-from .fetch import fetch
 from .log import printable
 from .manifest import Entry
-from .run import for_templates, prepare
+from .run import fetched, for_templates, prepare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def plan(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: bool
         rows += [(one.name, _own_row(one, given)) for one in manifest.templates]
         variables = [row for name, row in rows if inject.is_wanted(name, manifest.only)]
         return {"shape": SHAPE, "profile": manifest.profile, "variables": variables}
-    found = fetch(manifest, given, log, started, offline=order.offline)
+    found = fetched(manifest, order, given, log, started)
     made = inject.injections(manifest, found, for_templates(given, manifest))
     variables = [_fetched_row(injection, given) for injection in made]
     return {"shape": SHAPE, "profile": manifest.profile, "variables": variables}

@@ -11,7 +11,6 @@ from .child import dumps
 from .child.command import find
 from .child.replace import replace
 from .errors import Failures, SecretsExecError, UsageError
-from .fetch import chance, fetch
 from .log import VERBOSE
 from .manifest import load
 from .record import Record
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from .inject import Injection
     from .log import Log
     from .manifest import Entry, Manifest
+    from .reference import SecretRef
+    from .secret import Secret
 
 
 class Order(Record):
@@ -67,7 +68,7 @@ def run(
     inherited = environment.inherited(given, inherit=manifest.options.inherit, withheld=withheld)
     wanted = _without_kept(manifest, inherited)
     started = _started(order.splay, log)
-    found = fetch(wanted, given, log, started, offline=order.offline)
+    found = fetched(wanted, order, given, log, started)
     made = inject.injections(wanted, found, for_templates(given, manifest))
     environ = inject.put(made, inherited, manifest.options.on_conflict)
     argv = [os.fsencode(word) for word in command]
@@ -108,6 +109,17 @@ def prepare(order: Order, given: Mapping[bytes, bytes], log: Log) -> Manifest:
     return _only(manifest, order.only) if order.only else manifest
 
 
+def fetched(
+    manifest: Manifest, order: Order, given: Mapping[bytes, bytes], log: Log, started: float
+) -> Mapping[SecretRef, Secret | SecretsExecError]:
+    """What the manifest's secrets hold, or why that is not known. Raises: ManifestError, UsageError for the cache."""
+    if not manifest.entries:
+        return {}
+    from .fetch import fetch  # literals need none of it
+
+    return fetch(manifest, given, log, started, offline=order.offline)
+
+
 def withheld_names(manifest: Manifest) -> frozenset[str]:
     """The credential variables that do not reach the child."""
     kept = manifest.options.keep_credentials
@@ -145,6 +157,8 @@ def _before_fetching(
 def _started(splay: float, log: Log) -> float:
     """When the fetching begins, by the monotonic clock: at once, or spread over `splay` seconds by chance."""
     if splay:
+        from .fetch import chance
+
         wait = splay * chance()
         log.step(f"waiting {wait:.1f} s, so that many starts spread (--splay)")
         time.sleep(wait)

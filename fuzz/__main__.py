@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-TARGETS = ("manifests", "references", "answers")
+TARGETS = ("manifests", "references", "answers", "plain")
 CORPUS = Path(__file__).parent / "corpus"
 WORDS = Path(__file__).parent / "words.dict"
 

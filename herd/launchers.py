@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from envinject.emulator import Emulator, parse_seed
-from envinject.fetch.policy import TIMEOUT_SECONDS
+from envinject.manifest import Options
 
 from .figures import Figures, busiest_second
 
@@ -34,7 +34,7 @@ class Outcome:
 
 
 def rush(
-    launchers: int = 100, secrets: int = 5, rate: float = 50, *, splay: float = 0.0, timeout: float = TIMEOUT_SECONDS
+    launchers: int = 100, secrets: int = 5, rate: float = 50, *, splay: float = 0.0, timeout: float = Options.timeout
 ) -> Outcome:
     """Start them all, each with its own `splay`, and wait for them; a command ends well if it got every secret."""
     document = {

@@ -15,8 +15,9 @@ from typing import Any
 from envinject.emulator.faults import Faults
 from envinject.emulator.seed import parse_seed
 from envinject.fetch.engine import Clock, Engine
-from envinject.fetch.policy import OUTAGE_SECONDS, TIMEOUT_SECONDS, Policy
+from envinject.fetch.policy import Policy
 from envinject.log import QUIET, Log
+from envinject.manifest import Options
 from envinject.providers.kakaocloud import KakaoCloud
 from envinject.reference import SecretRef
 from envinject.secret import Secret
@@ -44,7 +45,7 @@ class Rush:
     secrets: int = 5
     rate: float = 50
     splay: float = 0.0
-    timeout: float = TIMEOUT_SECONDS
+    timeout: float = Options.timeout
     restart: float | None = None
     round_trip: float = 0.02
     policy: Callable[..., Policy] = Policy
@@ -138,7 +139,7 @@ class _Launcher:
         self._wakes = 0.0
         clock = Clock(lambda: world.now, lambda: _EPOCH + world.now)
         policy = rush.policy(
-            world.now, rush.secrets, timeout=rush.timeout, outage=OUTAGE_SECONDS, chance=world.random.random
+            world.now, rush.secrets, timeout=rush.timeout, outage=Options.outage, chance=world.random.random
         )
         self._engine = _SteppedEngine(lambda: self._transport, policy, clock, Log(QUIET), concurrency=_CONCURRENCY)
         provider = KakaoCloud(_PROVIDER, {}, _CREDENTIALS)

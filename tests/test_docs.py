@@ -17,7 +17,7 @@ import pytest
 
 from envinject import environ, errors, providers
 from envinject.cli import options
-from envinject.cli.app import COMMANDS
+from envinject.cli.commands import COMMANDS
 from envinject.errors import BUG, Failures, SecretsExecError
 from envinject.manifest import Manifest, Options, load
 from envinject.providers.base import COMMON_HTTP, Call
@@ -257,7 +257,7 @@ def documented_options() -> dict[str, dict[str, str]]:
 
 
 def all_options() -> dict[str, options.Option]:
-    return {f"--{option.name}": option for command in COMMANDS.values() for option in command.table}
+    return {f"--{option.name}": option for command in COMMANDS.values() for option in command.options}
 
 
 def test_the_tables_of_options_are_the_command_line() -> None:
@@ -290,7 +290,7 @@ def test_the_options_of_each_command_are_documented() -> None:
 
 
 def _flags(command: str) -> set[str]:
-    return {f"--{option.name}" for option in COMMANDS[command].table}
+    return {f"--{option.name}" for option in COMMANDS[command].options}
 
 
 def _long(flag: str) -> str:
@@ -314,7 +314,7 @@ def test_a_command_in_the_documents_has_options_that_exist(line: str) -> None:
     words = shlex.split(line)[1:]
     command = words[0] if words[0] in COMMANDS else "run"
     given = words[: words.index("--")] if "--" in words else words
-    flags = {flag for option in COMMANDS[command].table for flag in option.flags}
+    flags = {flag for option in COMMANDS[command].options for flag in option.flags}
 
     assert [word for word in given if word.startswith("-") and word.partition("=")[0] not in flags] == []
     assert command != "run" or "--" in words or "--dry-run" in words

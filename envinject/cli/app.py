@@ -1,16 +1,16 @@
-"""The click commands, made from the table of options, and the translation of click's errors into ours."""
+"""What the short way does not read: help, and every error. click commands, made from our own tables."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from .. import __version__
 from ..errors import UsageError, suggest
-from . import commands, options
+from . import VERSION_FLAGS, options
+from .commands import COMMANDS, Subcommand
 from .options import COUNT, FLAG, MANY, Option
 from .output import answer
 
@@ -23,28 +23,45 @@ Examples:
   secrets-exec check --fetch
 """
 _HELP_FLAGS = ["-h", "--help"]
-_VERSION_FLAGS = ["-V", "--version"]
 
 
-class _Command(click.Command):
-    """A click command whose values are settled by our own table."""
+def main(words: Sequence[str]) -> int:
+    """Read the command line and do what it says. Gives the exit code.
 
-    def __init__(self, name: str, table: Sequence[Option], act: Callable[..., int | None], **how: Any) -> None:
-        self.table = table
-        params: list[click.Parameter] = [_click_option(option) for option in table]
-        if how.pop("takes_command", False):
+    Raises: SecretsExecError, Failures.
+    """
+    if not words:
+        raise UsageError("there is no command", hint="secrets-exec -- COMMAND [ARGS]..., or secrets-exec --help")
+    if words[0] in _HELP_FLAGS:
+        answer(_help())
+        return 0
+    if words[0].startswith("-"):
+        return _invoke("run", words)
+    if words[0] in COMMANDS:
+        return _invoke(words[0], words[1:])
+    hint = f"{suggest(words[0], COMMANDS)}to run a program, write: secrets-exec -- {words[0]}"
+    raise UsageError(f"secrets-exec has no command '{words[0]}'", hint=hint)
+
+
+class ClickCommand(click.Command):
+    """A click command made from a row of our table, whose values are settled by our own table of options."""
+
+    def __init__(self, name: str, row: Subcommand) -> None:
+        params: list[click.Parameter] = [_click_option(option) for option in row.options]
+        how: dict[str, Any] = {}
+        if row.takes_command:
             params.append(click.Argument(["command"], nargs=-1, type=click.UNPROCESSED))
+            how = {"context_settings": {"allow_interspersed_args": False}, "epilog": _EXAMPLES}
         params.append(_flag(_HELP_FLAGS, "Show this help.", callback=_show_help, is_eager=True, expose_value=False))
-        super().__init__(name, params=params, callback=self._act, help=act.__doc__, add_help_option=False, **how)
-        self._acts = act
+        about = row.act.__doc__
+        super().__init__(name, params=params, callback=self._act, help=about, add_help_option=False, **how)
+        self._row = row
 
-    def _act(self, **given: Any) -> int | None:
-        command = given.pop("command", None)
-        values = options.settle(self.table, given, os.environ)
-        return self._acts(values) if command is None else self._acts(values, command)
+    def _act(self, command: Sequence[str] = (), **given: Any) -> int:
+        return self._row.do(given, command, os.environ)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        return ["[OPTIONS]", "[--]", "COMMAND", "[ARGS]..."] if self.name == "run" else ["[OPTIONS]"]
+        return ["[OPTIONS]", "[--]", "COMMAND", "[ARGS]..."] if self._row.takes_command else ["[OPTIONS]"]
 
 
 def _click_option(option: Option) -> click.Option:
@@ -65,24 +82,6 @@ def _show_help(ctx: click.Context, _param: click.Parameter, asked: bool) -> None
         ctx.exit()
 
 
-COMMANDS: dict[str, _Command] = {
-    str(command.name): command
-    for command in (
-        _Command(
-            "run",
-            options.RUN,
-            commands.run,
-            takes_command=True,
-            context_settings={"allow_interspersed_args": False},
-            epilog=_EXAMPLES,
-        ),
-        _Command("check", options.READING, commands.check),
-        _Command("plan", options.READING, commands.plan),
-        _Command("providers", options.LISTING, commands.providers),
-        _Command("emulator", options.EMULATOR, commands.emulator),
-    )
-}
-
 _HELP = f"""Fetch secrets in parallel, put them in an environment, become the command.
 
 A list of words that begins with an option belongs to run. Every option can be given as SECRETS_EXEC_<OPTION> too.
@@ -90,42 +89,31 @@ A list of words that begins with an option belongs to run. Every option can be g
 {_EXAMPLES}"""
 
 
-def main(words: Sequence[str]) -> int:
-    """Read the command line and do what it says. Gives the exit code.
-
-    Raises: SecretsExecError, Failures.
-    """
-    if not words:
-        raise UsageError("there is no command", hint="secrets-exec -- COMMAND [ARGS]..., or secrets-exec --help")
-    if words[0] in _HELP_FLAGS:
-        answer(_help())
-        return 0
-    if words[0] in _VERSION_FLAGS:
-        answer(f"secrets-exec {__version__}")
-        return 0
-    if words[0].startswith("-"):
-        return _invoke("run", words)
-    if words[0] in COMMANDS:
-        return _invoke(words[0], words[1:])
-    hint = f"{suggest(words[0], COMMANDS)}to run a program, write: secrets-exec -- {words[0]}"
-    raise UsageError(f"secrets-exec has no command '{words[0]}'", hint=hint)
-
-
 def _help() -> str:
-    group = click.Group("secrets-exec", commands={**COMMANDS}, help=_HELP, add_help_option=False)
-    group.params += [_flag(_VERSION_FLAGS, "Show the version."), _flag(_HELP_FLAGS, "Show this help.")]
-    return group.get_help(click.Context(group, info_name="secrets-exec"))
+    commands = {name: ClickCommand(name, row) for name, row in COMMANDS.items()}
+    group = click.Group("secrets-exec", commands={**commands}, help=_HELP, add_help_option=False)
+    group.params += [_flag(VERSION_FLAGS, "Show the version."), _flag(_HELP_FLAGS, "Show this help.")]
+    return group.get_help(click.Context(group, info_name="secrets-exec", terminal_width=_width()))
+
+
+def _width() -> int:
+    """The width of help, as click chooses it: but click asks shutil, which loads three compression libraries."""
+    try:
+        columns = int(os.environ.get("COLUMNS") or os.get_terminal_size(1).columns)
+    except (ValueError, OSError):
+        columns = 0
+    return max(min(columns or 80, 80) - 2, 50)
 
 
 def _invoke(name: str, words: Sequence[str]) -> int:
-    command = COMMANDS[name]
+    command = ClickCommand(name, COMMANDS[name])
     try:
-        with command.make_context(f"secrets-exec {name}", list(words)) as context:
-            return command.invoke(context) or 0
+        with command.make_context(f"secrets-exec {name}", list(words), terminal_width=_width()) as context:
+            return int(command.invoke(context))
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.NoSuchOption as error:
-        problem = options.no_such_option(error.option_name, command.table)
+        problem = options.no_such_option(error.option_name, COMMANDS[name].options)
     except click.BadOptionUsage as error:
         problem = UsageError(f"{error.option_name} needs a value, or was given one that it does not take")
     except click.UsageError:

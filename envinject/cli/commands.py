@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from .. import environ as environment
-from ..child.signals import release
 from ..errors import Failures, ManifestError, SystemRefused, UsageError
 from ..log import DEBUG, NORMAL, QUIET, Log
+from ..record import Record
 from . import options
-from .output import answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from ..run import Order
+    from .options import Option
 
     Values = Mapping[str, Any]
 
 
-def run(values: Values, command: Sequence[str]) -> None:
+class Subcommand(Record):
+    """One of our own commands: what it does, and with which options; `takes_command` when another command follows."""
+
+    act: Callable[..., int]
+    options: Sequence[Option]
+    takes_command: bool = False
+
+    def do(self, given: Values, command: Sequence[str], environ: Mapping[str, str]) -> int:
+        """Do it with the options that were given, and give the exit code. Raises: SecretsExecError, Failures."""
+        values = options.settle(self.options, given, environ)
+        return self.act(values, command) if self.takes_command else self.act(values)
+
+
+def run(values: Values, command: Sequence[str]) -> int:
     """Fetch the manifest's secrets and become COMMAND."""
     from ..run import run as become
 
@@ -28,8 +41,11 @@ def run(values: Values, command: Sequence[str]) -> None:
         raise UsageError("there is no command to run", hint="write it after --: secrets-exec [OPTIONS] -- COMMAND")
     supervision = options.supervision(values)
     if supervision is None or values["dry_run"]:
+        from ..child.signals import release
+
         release()
     become(_order(values), command, environment.given(), log, dry=values["dry_run"], supervision=supervision)
+    return 0
 
 
 def check(values: Values) -> int:
@@ -55,8 +71,11 @@ def providers(values: Values) -> int:
 
 def emulator(values: Values) -> int:
     """Serve both clouds' APIs on loopback, from a seed file. For development and tests."""
+    import gc
+
     from .. import emulator as emulated
 
+    gc.enable()  # a server lives for long
     if not values["seed"]:
         raise UsageError("the emulator needs a seed", hint="secrets-exec emulator --seed FILE")
     port = values["port"] or "0"
@@ -117,7 +136,22 @@ def _report(values: Values, make: Any, tell: Any) -> int:
 
 
 def _write(found: Any, tell: Any, *, as_json: bool) -> int:
-    import json
+    from .output import answer
 
-    answer(json.dumps(found, indent=2) if as_json else tell(found))
+    if not as_json:
+        answer(tell(found))
+    else:
+        import json
+
+        answer(json.dumps(found, indent=2))
     return int(found.get("exit_code", 0))
+
+
+COMMANDS: Mapping[str, Subcommand] = {
+    "run": Subcommand(run, options.RUN, takes_command=True),
+    "check": Subcommand(check, options.READING),
+    "plan": Subcommand(plan, options.READING),
+    "providers": Subcommand(providers, options.LISTING),
+    "emulator": Subcommand(emulator, options.EMULATOR),
+}
+"""By their names on the command line, in the order of the help."""

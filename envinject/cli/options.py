@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from ..duration import parse_duration
 from ..environ import CONFLICTS
 from ..errors import UsageError, suggest
 from ..record import Record
+from . import PARENTAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,7 +119,6 @@ EMULATOR = (
     Option("tls", "Serve https with an authority made for this run.", takes=FLAG),
     *TELLING,
 )
-_DURATION = "a duration such as 500ms, 30s or 2m"
 
 
 def settle(options: Sequence[Option], given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
@@ -153,7 +152,7 @@ def run_options(values: Mapping[str, Any]) -> dict[str, Any]:
     """The options of the manifest that the command line goes over. Raises: UsageError."""
     options: dict[str, Any] = {}
     if (text := values["timeout"]) is not None:
-        options["timeout"] = _checked("timeout", parse_duration(text), _DURATION)
+        options["timeout"] = _seconds("timeout", text)
     if (text := values["concurrency"]) is not None:
         options["concurrency"] = _checked("concurrency", _count(text), "a whole number from 1 to 1000")
     if (rule := values.get("on_conflict")) is not None:
@@ -168,7 +167,7 @@ def run_options(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def supervision(values: Mapping[str, Any]) -> Supervision | None:
     """How to be the command's parent; None where no option asks for that. Raises: UsageError."""
-    if not any(values[name] for name in ("supervise", "grace", "forward", "pdeathsig", "notify", "mask", "watch")):
+    if not any(values[name] for name in PARENTAL):
         if values["on_change"]:
             raise UsageError("--on-change needs --watch", hint="--watch 60s, say")
         return None
@@ -211,7 +210,13 @@ def _signal(text: str | None) -> int | None:
 def seconds(values: Mapping[str, Any], name: str) -> float:
     """The seconds of an option that takes a duration; 0 when it is not given. Raises: UsageError."""
     text = values.get(name)
-    return 0.0 if text is None else float(_checked(name, parse_duration(text), _DURATION))
+    return 0.0 if text is None else _seconds(name, text)
+
+
+def _seconds(name: str, text: str) -> float:
+    from ..duration import parse_duration
+
+    return float(_checked(name, parse_duration(text), "a duration such as 500ms, 30s or 2m"))
 
 
 def _checked(name: str, value: Any, form: str) -> Any:

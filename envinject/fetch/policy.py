@@ -11,8 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-TIMEOUT_SECONDS = 120.0
-OUTAGE_SECONDS = 30.0
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 20.0
 _LONGEST_THROTTLED_WAIT = 60.0

@@ -9,6 +9,7 @@ import sys
 from ..errors import ManifestError, NotFound, SecretsExecError, shown
 from ..files import drain, read_regular, working_folder
 from ..record import Record
+from .tomltext import parse_plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,8 +89,9 @@ def read(path: str, *, warn: Callable[[str, str], None]) -> Node:
 
 def parse(data: bytes, form: str, name: str, folder: str) -> Node:
     """The nodes of a manifest's bytes. Raises: ManifestError."""
+    data = data.removeprefix(b"\xef\xbb\xbf")  # the codec that does so is a module of its own
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         where = f"{name}:{line}"
@@ -126,20 +128,25 @@ def _standard_input() -> bytes:
 
 
 def _toml(text: str, name: str, folder: str) -> Node:
-    import tomllib
-
     if any(line.count(".") >= DEEPEST for line in text.split("\n")):
         _check_keys(text, name)
+    tree = parse_plain(text)
+    if tree is None:
+        tree = _toml_by_library(text, name)
+    return _nodes(tree, Document(name, folder, _finder(lambda: _lines_of_toml(text))))
+
+
+def _toml_by_library(text: str, name: str) -> dict[str, Any]:
+    import tomllib  # costs 10 ms, needed only for what is not plain
+
     try:
-        tree = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         from .lines import toml_error
 
         what, place = toml_error(str(error), text)
     except (ValueError, RecursionError):  # an integer of thousands of digits; arrays in arrays without end
         what, place = "a value is out of bounds or nested too deeply", ()
-    else:
-        return _nodes(tree, Document(name, folder, _finder(lambda: _lines_of_toml(text))))
     where = ":".join(map(str, (name, *place)))
     raise ManifestError(f"the manifest is not valid TOML: {what}", where=where, hint="see the format at toml.io")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..duration import LONGEST, parse_duration
 from ..errors import ManifestError, shown, suggest
 from .document import Plain
 
@@ -74,6 +73,8 @@ class Fields:
 
     def seconds(self, node: Node, name: str) -> float | None:
         """A duration, in seconds."""
+        from ..duration import LONGEST, parse_duration
+
         value = node.value[name].value
         is_number = isinstance(value, int | float) and not isinstance(value, bool) and value <= LONGEST
         text = str(value) if is_number else value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..environ import OVERRIDE
-from ..fetch.policy import OUTAGE_SECONDS, TIMEOUT_SECONDS
 from ..record import Record
 
 TYPE_CHECKING = False
@@ -83,8 +82,8 @@ class Options(Record):
     `export_profile` is the variable that tells the child which profile was chosen.
     """
 
-    timeout: float = TIMEOUT_SECONDS
-    outage: float = OUTAGE_SECONDS
+    timeout: float = 120.0
+    outage: float = 30.0
     concurrency: int = 16
     on_conflict: str = OVERRIDE
     inherit: bool | tuple[str, ...] = True

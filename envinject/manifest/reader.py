@@ -7,12 +7,8 @@ import os
 from .. import providers
 from ..environ import CONFLICTS, changes_how_programs_run, is_name
 from ..errors import Failures, ManifestError, shown, suggest
-from ..expand import CASES, NESTED, Expansion
-from ..jsontext import pointer
 from ..reference import COORDINATES, LONGEST, SecretRef, is_provider_name
 from ..secret import Secret
-from ..template import parse
-from ..url import parse_endpoint
 from .document import Node
 from .fields import MOST, Fields, unknown
 from .model import Composed, Entry, Literal, Manifest, Options
@@ -24,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..cache import CacheSettings
     from ..errors import SecretsExecError
+    from ..expand import Expansion
     from ..providers.base import Provider, Setting
 
 _SECRET = (*COORDINATES, "expand", "required", "default", "decode", "as", "description")
@@ -169,6 +166,8 @@ class Reader(Fields):
         return self._endpoint(member, text, factory) if setting.kind == "endpoint" else text
 
     def _endpoint(self, node: Node, text: str, factory: type[Provider]) -> Any:
+        from ..url import parse_endpoint
+
         endpoint = parse_endpoint(text)
         if endpoint is None:
             self.fault(
@@ -300,6 +299,8 @@ class Reader(Fields):
             self.fault(node, f"a reference of {length} characters", f"at most {LONGEST}")
             return None
         if ref.key and ref.key.startswith("/"):
+            from ..jsontext import pointer
+
             try:
                 pointer(ref.key)
             except ValueError:
@@ -341,6 +342,8 @@ class Reader(Fields):
         return None
 
     def _expansion(self, name: str, node: Node, options: Options) -> Expansion | None:
+        from ..expand import CASES, NESTED, Expansion
+
         expand = node.value["expand"]
         if not isinstance(expand.value, dict):
             return Expansion(f"{name}_") if self.flag(node, "expand") else None
@@ -401,6 +404,8 @@ class Reader(Fields):
         text = self.text(node, "template")
         if text is None:
             return None
+        from ..template import parse
+
         try:
             return Composed(name, parse(text), node)
         except ManifestError as error:

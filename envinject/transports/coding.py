@@ -18,6 +18,8 @@ def whole(answer: Answer) -> Answer | Failure:
     Of an answer that is no success the status counts, also where its body cannot be read: then it has none.
     """
     body = _decoded(answer)
+    if body is answer.body:
+        return answer
     if not isinstance(body, Failure):
         return answer.replace(body=body)
     return body if answer.status == 200 else answer.replace(body=b"")

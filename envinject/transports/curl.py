@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from . import Request, Route, Tag
-    from .trust import Authorities
 
 _HTTP_2 = 3
 """What INFO_HTTP_VERSION says of HTTP/2 (CURL_HTTP_VERSION_2_0)."""
@@ -106,9 +105,8 @@ class CurlTransport:
         self._wakes: float | None = None
         self._under_way: dict[Any, _Exchange] = {}
         self._by_tag: dict[Tag, Any] = {}
-        self._idle: list[Any] = []
+        self._models: dict[tuple[str, str, Route], Any] = {}
         self._refused: list[tuple[Tag, Answer | Failure]] = []
-        self._trusted: dict[Route, Authorities] = {}
         self._shares: dict[str, bool] = {}
         self._leads: dict[str, _Lead] = {}
         self._unresolved: set[str] = set()
@@ -166,7 +164,7 @@ class CurlTransport:
         if self._under_way or self._is_resolving:
             _left.append(self)
             return
-        for handle in self._idle:
+        for handle in self._models.values():
             handle.close()
         self._multi.close()
 
@@ -178,10 +176,10 @@ class CurlTransport:
     # Who goes first
 
     def _begin(self, exchange: _Exchange, lead: _Lead | None = None) -> None:
-        handle = self._idle.pop() if self._idle else self._curl.Curl()
+        handle = self._handle(exchange.request)
         self._under_way[handle] = exchange
         self._by_tag[exchange.tag] = handle
-        self._set(handle, exchange)
+        self._set(handle, exchange, is_lead=lead is not None)
         if lead is not None:
             lead.handle = handle
             handle.setopt(self._curl.VERBOSE, 1)
@@ -255,8 +253,7 @@ class CurlTransport:
         outcome = failure or self._answer(handle, exchange)
         self._remove(handle)
         self._without(handle)
-        handle.reset()
-        self._idle.append(handle)
+        handle.close()
         return exchange.tag, outcome
 
     def _answer(self, handle: Any, exchange: _Exchange) -> Answer | Failure:
@@ -274,54 +271,62 @@ class CurlTransport:
 
     # What libcurl is told
 
-    def _set(self, handle: Any, exchange: _Exchange) -> None:
-        curl, request = self._curl, exchange.request
-        seconds = max(0.0, exchange.ends - time.monotonic())
-        shares = self._shares.get(request.endpoint.authority, False)
-        endpoint = request.endpoint
+    def _handle(self, request: Request) -> Any:
+        """A handle with all that the requests to one host by one route have in common."""
+        key = (request.endpoint.scheme, request.endpoint.authority, request.route)
+        if key not in self._models:
+            self._models[key] = self._model(request)
+        return self._models[key].duphandle()
+
+    def _model(self, request: Request) -> Any:
+        curl, handle = self._curl, self._curl.Curl()
         proxy, exempt = proxy_for(request, self._environ)
         options = {
-            curl.URL: f"{endpoint.scheme}://{endpoint.authority}{request.target}",
-            curl.CUSTOMREQUEST: request.method,
             curl.PATH_AS_IS: 1,
-            curl.PROTOCOLS: curl.PROTO_HTTPS if endpoint.scheme == "https" else curl.PROTO_HTTP,
+            curl.PROTOCOLS: curl.PROTO_HTTPS if request.endpoint.scheme == "https" else curl.PROTO_HTTP,
             curl.FOLLOWLOCATION: 0,
             curl.NETRC: curl.NETRC_IGNORED,
             curl.NOSIGNAL: 1,
             curl.PROXY: proxy if proxy.rpartition("://")[0].lower() in _HTTP_PROXIES else _ANY_OTHER,
             curl.NOPROXY: exempt,
             curl.USERAGENT: f"secrets-exec/{__version__}",
-            curl.HTTPHEADER: [f"{name}: {value}" for name, value in (*request.headers, _IDENTITY)] + ["Expect:"],
             curl.MAXFILESIZE_LARGE: LARGEST_ANSWER,
-            curl.DNS_CACHE_TIMEOUT: 0 if endpoint.authority in self._unresolved else _NAME_SECONDS,
-            curl.TIMEOUT_MS: int(seconds * 1000) + 1,
-            curl.CONNECTTIMEOUT_MS: int(min(2 * CONNECT_SECONDS, seconds) * 1000) + 1,
             curl.HTTP_VERSION: curl.CURL_HTTP_VERSION_2TLS,
-            curl.PIPEWAIT: 1 if shares else 0,
-            curl.FORBID_REUSE: 0 if shares else 1,
             curl.SSLVERSION: curl.SSLVERSION_TLSv1_2,
             curl.PROXY_SSLVERSION: curl.SSLVERSION_TLSv1_2,
             curl.SSL_VERIFYPEER: 1,
             curl.SSL_VERIFYHOST: 2,
-            curl.HEADERFUNCTION: exchange.header,
-            curl.WRITEFUNCTION: exchange.write,
         }
         if curl.version_info()[2] >= _SINCE:
             options[_QUICK_EXIT] = 1
-        if request.body:
-            options[curl.POSTFIELDS] = request.body
-        trusted = self._trusted_by(request.route)
+        trusted = authorities(request.route.ca_bundle, self._environ)
         for option in (curl.CAINFO, curl.PROXY_CAINFO):
             handle.setopt(option, trusted.file)
         for option in (curl.CAPATH, curl.PROXY_CAPATH):
             handle.setopt(option, trusted.folder)
         for option, value in options.items():
             handle.setopt(option, value)
+        return handle
 
-    def _trusted_by(self, route: Route) -> Authorities:
-        if route not in self._trusted:
-            self._trusted[route] = authorities(route.ca_bundle, self._environ)
-        return self._trusted[route]
+    def _set(self, handle: Any, exchange: _Exchange, *, is_lead: bool) -> None:
+        """What is of this one request. The connection of a lead is kept, for those that share it or nobody."""
+        curl, request = self._curl, exchange.request
+        endpoint, seconds = request.endpoint, max(0.0, exchange.ends - time.monotonic())
+        shares = self._shares.get(endpoint.authority, False)
+        headers = [f"{name}: {value}" for name, value in (*request.headers, _IDENTITY)]
+        handle.setopt(curl.URL, f"{endpoint.scheme}://{endpoint.authority}{request.target}")
+        handle.setopt(curl.CUSTOMREQUEST, request.method)
+        handle.setopt(curl.HTTPHEADER, [*headers, "Expect:"])
+        handle.setopt(curl.TIMEOUT_MS, int(seconds * 1000) + 1)
+        handle.setopt(curl.CONNECTTIMEOUT_MS, int(min(2 * CONNECT_SECONDS, seconds) * 1000) + 1)
+        handle.setopt(curl.DNS_CACHE_TIMEOUT, 0 if endpoint.authority in self._unresolved else _NAME_SECONDS)
+        handle.setopt(curl.PIPEWAIT, 1 if shares else 0)
+        handle.setopt(curl.FRESH_CONNECT, 0 if shares else 1)
+        handle.setopt(curl.FORBID_REUSE, 0 if shares or is_lead else 1)
+        handle.setopt(curl.HEADERFUNCTION, exchange.header)
+        handle.setopt(curl.WRITEFUNCTION, exchange.write)
+        if request.body:
+            handle.setopt(curl.POSTFIELDS, request.body)
 
     def _failure(self, handle: Any, code: int, text: str) -> Failure:
         """What libcurl's code means, in our own words; its text is looked at and never told."""

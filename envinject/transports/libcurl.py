@@ -6,7 +6,7 @@ which nobody here uses. So the extension module inside the package is loaded by 
 
 from __future__ import annotations
 
-from importlib.machinery import PathFinder
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ def load() -> Any:
 
     Raises: ImportError when pycurl is not installed, or has no build for this interpreter.
     """
-    package = PathFinder.find_spec("pycurl")
+    package = _spec("pycurl")
     if package is None:
         raise ImportError("pycurl is not installed")
-    spec = PathFinder.find_spec("pycurl._pycurl", package.submodule_search_locations)
+    spec = _spec("pycurl._pycurl", package.submodule_search_locations)
     if spec is None or spec.loader is None or not package.submodule_search_locations:
         import pycurl  # before 7.48 the core is the package
 
@@ -31,3 +31,9 @@ def load() -> Any:
         raise ImportError("pycurl's core is no extension module")
     spec.loader.exec_module(module)
     return module
+
+
+def _spec(name: str, path: Any = None) -> Any:
+    """Where a module is: asked of the finders that the interpreter asks."""
+    found = (finder.find_spec(name, path) for finder in sys.meta_path)
+    return next((spec for spec in found if spec is not None), None)

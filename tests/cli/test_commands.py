@@ -12,7 +12,7 @@ import pytest
 from launching import LAUNCHER, PATIENCE
 
 import envinject
-from envinject.cli.app import COMMANDS
+from envinject.cli.commands import COMMANDS
 
 Launch = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
@@ -39,7 +39,7 @@ def test_the_help_of_a_command_names_every_option_of_it(launch: Launch, command:
     done = launch(command, word)
     assert (done.returncode, done.stderr) == (0, b"")
     text = done.stdout.decode()
-    for option in COMMANDS[command].table:
+    for option in COMMANDS[command].options:
         assert all(flag in text for flag in option.flags)
     assert max(map(len, text.splitlines())) <= 80
 

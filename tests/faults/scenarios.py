@@ -1746,6 +1746,14 @@ def http2() -> Iterator[Scenario]:
         settings=("concurrency = 50",),
     )
     yield over(
+        "one after the other",
+        "answers three requests, each after the one before, over one connection",
+        secrets=fifty[:3],
+        requests=3,
+        connections=1,
+        options=("concurrency = 1",),
+    )
+    yield over(
         "one stream at a time",
         "allows one stream a connection",
         streams=1,

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from envinject.fetch.policy import OUTAGE_SECONDS, TIMEOUT_SECONDS, GiveUp, Host, Policy, Retry, retry_after
+from envinject.fetch.policy import GiveUp, Host, Policy, Retry, retry_after
+from envinject.manifest import Options
 
 START = 1000.0
 NOON = 1_800_000_000.0
@@ -245,7 +246,7 @@ def test_silence_is_over_at_the_deadline_at_the_latest():
 
 
 def test_the_figures_are_those_that_are_promised():
-    assert (TIMEOUT_SECONDS, OUTAGE_SECONDS) == (120.0, 30.0)
+    assert (Options.timeout, Options.outage) == (120.0, 30.0)
 
 
 # Retry-After
