@@ -118,7 +118,8 @@ def tool() -> Path:
     Its folder of programs. pip is brought up to date first: older ones write scripts that import `re`.
     """
     folder = BUILT / "tool"
-    digest = digest_of([*(ROOT / "envinject").rglob("*.py"), ROOT / "pyproject.toml", _SOURCES / "naive.py"])
+    ours = [*(ROOT / "envinject").rglob("*.py"), *(ROOT / "scripts").iterdir(), ROOT / "pyproject.toml"]
+    digest = digest_of([*ours, _SOURCES / "naive.py"])
     if is_current(folder, digest):
         return folder / "bin"
     programs = new_venv(folder)
