@@ -80,8 +80,17 @@ def page(bench: Bench, machine: Mapping[str, str], verdicts: Sequence[Verdict], 
     parts += _clouds(bench.measured)
     parts += _starts(bench.measured)
     parts += _extras(bench.measured, bench.extras)
-    parts += ["## What did not run\n", "\n".join(f"- {why}" for why in bench.measured.missing) or "Nothing.", ""]
+    parts += [
+        "## What did not run\n",
+        "\n".join(f"- {without_places(why)}" for why in bench.measured.missing) or "Nothing.",
+        "",
+    ]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def without_places(text: str) -> str:
+    """What a program said, without the paths and addresses of this machine."""
+    return " ".join("..." if word.startswith("/") or "://" in word else word for word in text.split())
 
 
 def shown(times: Times | None) -> str:

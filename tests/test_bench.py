@@ -176,6 +176,11 @@ def test_the_page_has_figures_verdicts_and_what_did_not_run() -> None:
     assert 0 not in rows
 
 
+def test_the_page_names_no_place_of_this_machine() -> None:
+    said = "x: exit code 1: ENOENT /home/me/x, see https://example.com; npm install @dotenvx/dotenvx"
+    assert page.without_places(said) == "x: exit code 1: ENOENT ... see ... npm install @dotenvx/dotenvx"
+
+
 def test_every_row_of_a_table_has_as_many_cells_as_its_heading() -> None:
     bench = everything()
     bench.extras.peaks = {PASS: [9.0], OURS: [20.0, 30.0]}
