@@ -24,6 +24,8 @@ _CONNECTIONS = {HTTP_2: 4, HTTP_1: 64}
 MOST = 1000
 """Secrets that a manifest may have."""
 
+_Tables = dict[str, dict[str, dict[str, str]] | dict[str, str]]
+
 LOCALS = 10
 """Variables of a work that no cloud takes part in."""
 
@@ -66,11 +68,10 @@ class Clouds:
         self._folder = server.folder
         self._environ = build.environ() | CREDENTIALS
 
-    def ours(self, cloud: str, number: int, protocol: str = HTTP_2, form: str = "toml") -> Program:
+    def ours(self, cloud: str, number: int, protocol: str = HTTP_2) -> Program:
         """Our own, with a manifest in TOML as users write it."""
-        manifest = self._folder / f"{cloud}-{number}-{protocol}.{form}"
-        text = self._manifest(cloud, variables(number), self._server.endpoints[protocol])
-        manifest.write_text(_toml(text) if form == "toml" else json.dumps(text))
+        manifest = self._folder / f"{cloud}-{number}-{protocol}.toml"
+        manifest.write_text(_toml(self._manifest(cloud, variables(number), self._server.endpoints[protocol])))
         name = OURS if protocol == HTTP_2 else OURS_1
         return self._program(name, number, str(self._built.tool / "secrets-exec"), "-f", str(manifest), "--")
 
@@ -102,9 +103,7 @@ class Clouds:
     def _program(self, name: str, number: int, *words: str) -> Program:
         return Program(name, words, self._environ, str(self._folder), values(variables(number)))
 
-    def _manifest(
-        self, cloud: str, names: Iterable[str], endpoint: str
-    ) -> dict[str, dict[str, dict[str, str]] | dict[str, str]]:
+    def _manifest(self, cloud: str, names: Iterable[str], endpoint: str) -> _Tables:
         settings = {"ca_bundle": self._server.authorities}
         if cloud == KAKAOCLOUD:
             settings |= {"endpoint": endpoint, "iam_endpoint": endpoint}
@@ -122,7 +121,7 @@ class Clouds:
         return str(path)
 
 
-def _toml(manifest: dict[str, dict[str, dict[str, str]] | dict[str, str]], before: str = "") -> str:
+def _toml(manifest: _Tables, before: str = "") -> str:
     """Tables of tables of strings as TOML; the strings need no escapes."""
     lines = []
     for name, table in manifest.items():
