@@ -5,6 +5,7 @@ Run by the interpreter that has the package: `python bench/expansion.py`.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -16,6 +17,7 @@ SECRETS, KEYS = 1000, 20
 
 def main() -> None:
     """Prepare the manifest and the answers of a store, then do what a run does with them."""
+    gc.disable()  # as the launcher does
     from envinject import environ, inject
     from envinject.manifest import load
     from envinject.secret import Secret

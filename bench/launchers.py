@@ -13,6 +13,7 @@ from .processes import Program
 
 PASS = "python -c pass"
 OURS, OURS_1 = "secrets-exec", "secrets-exec, HTTP/1.1"
+WIDE, WIDE_1 = "secrets-exec -j N", "secrets-exec -j N, HTTP/1.1"
 NAIVE = "naive"
 GO, GO_1, GO_FRESH = "Go", "Go, HTTP/1.1", "Go, HTTP/1.1, a connection each"
 LITERALS, ENV, FILE, DOTENV = "literals", "env", "file", "dotenv"
@@ -20,6 +21,9 @@ VERSION, HELP = "--version", "--help"
 
 _CONNECTIONS = {HTTP_2: 4, HTTP_1: 64}
 """Of the Go launcher at most, by what is offered: where it was quickest."""
+
+_AT_ONCE = 16
+"""Requests that ours has under way when nothing is said."""
 
 MOST = 1000
 """Secrets that a manifest may have."""
@@ -70,10 +74,25 @@ class Clouds:
 
     def ours(self, cloud: str, number: int, protocol: str = HTTP_2) -> Program:
         """Our own, with a manifest in TOML as users write it."""
+        manifest = self._manifest_file(cloud, number, protocol)
+        name = OURS if protocol == HTTP_2 else OURS_1
+        return self._program(name, number, *self._ours(manifest))
+
+    def wide(self, cloud: str, number: int, protocol: str = HTTP_2) -> list[Program]:
+        """Our own with as many requests at once as the Go launcher has; nothing where that is no difference."""
+        if number <= _AT_ONCE:
+            return []
+        at_once = number if protocol == HTTP_2 else min(number, _CONNECTIONS[HTTP_1])
+        words = self._ours(self._manifest_file(cloud, number, protocol), "-j", str(at_once))
+        return [self._program(WIDE if protocol == HTTP_2 else WIDE_1, number, *words)]
+
+    def _ours(self, manifest: Path, *options: str) -> list[str]:
+        return [str(self._built.tool / "secrets-exec"), *options, "-f", str(manifest), "--"]
+
+    def _manifest_file(self, cloud: str, number: int, protocol: str) -> Path:
         manifest = self._folder / f"{cloud}-{number}-{protocol}.toml"
         manifest.write_text(_toml(self._manifest(cloud, variables(number), self._server.endpoints[protocol])))
-        name = OURS if protocol == HTTP_2 else OURS_1
-        return self._program(name, number, str(self._built.tool / "secrets-exec"), "-f", str(manifest), "--")
+        return manifest
 
     def naive(self, cloud: str, number: int) -> Program:
         """Click, requests, ten threads (naive.py)."""

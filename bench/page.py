@@ -8,12 +8,12 @@ from . import budgets
 from .budgets import Measured, Verdict
 from .clouds import CLOUDS, KAKAOCLOUD, NCLOUD
 from .figures import Times, figure, pairs, ratio
-from .launchers import GO, GO_1, NAIVE, OURS, OURS_1, PASS
+from .launchers import GO, GO_1, GO_FRESH, NAIVE, OURS, OURS_1, PASS, WIDE, WIDE_1
 from .plot import Line, plot
 from .run import DELAYS, GROWTH, LOCAL_PEERS, NUMBERS, PEERS_AT, Bench, Extras
 
 _NAMES = {KAKAOCLOUD: "KakaoCloud", NCLOUD: "NAVER Cloud"}
-_PLOTTED = (OURS, OURS_1, GO, NAIVE)
+_PLOTTED = (OURS, WIDE, OURS_1, GO, NAIVE)
 
 _INTRODUCTION = """\
 # Results of `make bench`
@@ -28,7 +28,8 @@ HTTP/1.1. It waits the set delay before each answer, the token exchange included
 for a token; NAVER Cloud's signatures are made and verified. Each secret has a value of its own, and takes one request.
 
 - `secrets-exec`: installed from its wheel, with bytecode; a TOML manifest; libcurl. It speaks HTTP/2, unless the name
-  says HTTP/1.1: there the server offers nothing else.
+  says HTTP/1.1: there the server offers nothing else. Not more than 16 requests are under way at once; with `-j N` as
+  many as there are secrets, over HTTP/1.1 up to 64.
 - `naive`: click, requests, ten threads (`bench/naive.py`), on the same interpreter and server; it speaks HTTP/1.1.
 - `Go`: the same work with Go's standard library alone (`bench/limit`), as the limit, over 4 connections with
   HTTP/2. Over HTTP/1.1 it keeps up to 64, while secrets-exec opens one for each request, so that no answer can be taken
@@ -118,7 +119,15 @@ def _clouds(measured: Measured) -> Iterator[str]:
                 yield table(heading, rows)
     yield "### Pair by pair\n"
     yield "The median and the quartiles of the ratios of runs in the same round.\n"
-    compared = ((OURS, NAIVE), (OURS, GO), (OURS_1, NAIVE), (OURS_1, GO_1))
+    compared = (
+        (OURS, NAIVE),
+        (OURS, GO),
+        (WIDE, NAIVE),
+        (WIDE, GO),
+        (WIDE_1, NAIVE),
+        (WIDE_1, GO_1),
+        (WIDE_1, GO_FRESH),
+    )
     rows = []
     for cloud in CLOUDS:
         for delay in DELAYS:

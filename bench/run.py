@@ -157,7 +157,8 @@ class Bench:
         at = self._at[delay]
         programs = [at.ours(cloud, number), at.naive(cloud, number), at.limit(cloud, number)]
         programs += [at.ours(cloud, number, HTTP_1), at.limit(cloud, number, HTTP_1)] if number >= 10 else []
-        programs += [at.limit(cloud, number, HTTP_1, fresh=True)] if number >= 100 and not self.how.quick else []
+        programs += [*at.wide(cloud, number), *at.wide(cloud, number, HTTP_1)]
+        programs += [at.limit(cloud, number, HTTP_1, fresh=True)] if number >= 100 else []
         programs += [bare_python(self.built.python)] if number == 1 else []
         if cloud == KAKAOCLOUD and delay == PEERS_AT:
             programs += [
@@ -278,6 +279,7 @@ class Bench:
         for program in (
             at.ours(KAKAOCLOUD, 1000),
             at.ours(KAKAOCLOUD, 1000, HTTP_1),
+            *at.wide(KAKAOCLOUD, 1000),
             at.limit(KAKAOCLOUD, 1000),
             at.limit(KAKAOCLOUD, 1000, HTTP_1),
             at.naive(KAKAOCLOUD, 1000),
