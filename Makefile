@@ -7,8 +7,8 @@ JOBS ?= auto
 PYTHONS ?= 3.11 3.12 3.13
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test test-quick test-faults test-pythons fuzz herd compare-init scenarios check format wheel onefile \
-    zipapp clean
+.PHONY: help demo test test-quick test-faults test-pythons fuzz herd compare-init bench bench-quick scenarios check \
+    format wheel onefile zipapp clean
 
 help:  ## Tell what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,12 @@ herd: $(VENV)/.installed  ## Start a herd of launchers against a rate limit, sim
 
 compare-init: $(VENV)/.installed  ## Compare tini, dumb-init, catatonit and --supervise (docs/supervise-compared.md)
 	@$(BIN)/python -m inits
+
+bench: $(VENV)/.installed-dev  ## Time whole starts beside others, judge the budgets, write bench/RESULTS.md (20 minutes)
+	@$(BIN)/python -m bench
+
+bench-quick: $(VENV)/.installed-dev  ## Judge the budgets alone, in two minutes; writes no file
+	@$(BIN)/python -m bench --quick
 
 scenarios: $(VENV)/.installed-dev  ## Write docs/scenarios.md anew, from the tests
 	@$(BIN)/python -m tests.faults.page

@@ -91,13 +91,14 @@ def run(
 
 
 def _tell_supervisor(supervision: Supervision, made: Sequence[Injection], watched: Sequence[Injection]) -> None:
-    from .child.supervise import announce, mask_output
+    from .child.supervise import announce, await_adoption, mask_output
 
     if supervision.watch:
         announce([(one.name, one.value.reveal()) for one in watched])
     if supervision.mask:
         secrets = (one for one in made if one.is_secret and (one.path is None or len(one.value) <= _LONGEST_MASKED))
         mask_output([(one.name, one.value.reveal()) for one in secrets])
+    await_adoption()
 
 
 def prepare(order: Order, given: Mapping[bytes, bytes], log: Log) -> Manifest:

@@ -54,13 +54,14 @@ class _Ties(Record):
     """In the child: what ties it to its supervisor.
 
     `confirming` is the writing end of the pipe that tells of us, and closes when we become the command. `parent` is the
-    supervisor's process, `key` that of the digest. A fetcher has `going`, by which it is told to go on, and the digest
-    that is `known`.
+    supervisor's process, `key` that of the digest. `adopted` ends when the parent adopts orphans. A fetcher has none,
+    but `going`, by which it is told to go on, and the digest that is `known`.
     """
 
     confirming: int
     parent: int
     key: bytes = b""
+    adopted: int | None = None
     going: int | None = None
     known: bytes = b""
 
@@ -89,17 +90,19 @@ def supervise(how: Supervision, given: Mapping[bytes, bytes]) -> Mapping[bytes, 
         seeds = [_seed(key, given)]
         said += [f"watch={how.watch}", f"change={how.on_change}", f"mask={_list(given_mask)}", f"seed={_list(seeds)}"]
     reading, writing = _confirmation()
+    adopted, adopting = _pipe()
     if how.mask:
         _adopt_orphans()  # the relay is one, and may be the first
     child = _fork()
     if child:
-        _stay(child, [reading, *seeds], how, said, given)
+        _stay(child, adopting, [reading, *seeds], how, said, given)
+    os.close(adopting)
     if not shared:
         os.setpgid(0, 0)
     if ignored:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     os.close(reading)
-    _ties.append(_Ties(writing, parent, key))
+    _ties.append(_Ties(writing, parent, key, adopted))
     if how.pdeathsig:
         _die_with(parent, how.pdeathsig)
     release()
@@ -111,7 +114,7 @@ def _rejoin(how: Supervision, given: Mapping[bytes, bytes]) -> Mapping[bytes, by
     telling, going, known, key = given[_WATCHED].split(b":")
     for descriptor in (int(telling), int(going)):
         os.set_inheritable(descriptor, False)
-    _ties.append(_Ties(int(telling), os.getppid(), key, int(going), known))
+    _ties.append(_Ties(int(telling), os.getppid(), key, None, int(going), known))
     if how.pdeathsig:
         _die_with(os.getppid(), how.pdeathsig)
     release()
@@ -169,6 +172,12 @@ def entrust(folder: str) -> None:
         raise SystemRefused("the supervisor is gone, and nobody would remove the files", where=folder) from None
 
 
+def await_adoption() -> None:
+    """In the child: go on when the parent adopts orphans. Those of before would be nobody's, and never ended."""
+    if _ties[0].adopted is not None:
+        os.read(_ties[0].adopted, 1)  # its end
+
+
 def mask_output(values: Sequence[tuple[str, bytes]]) -> None:
     """In the child: show names instead of values from now on, by a relay that the supervisor waits for and spares.
 
@@ -213,11 +222,19 @@ def _list(numbers: Iterable[int]) -> str:
 
 def _confirmation() -> tuple[int, int]:
     """A pipe whose writing end closes when the child's exec succeeds, which the parent learns as a SIGCHLD."""
+    reading, writing = _pipe()
     try:
-        reading, writing = (moved_up(end) for end in os.pipe())
         fcntl.fcntl(reading, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(reading, _F_SETSIG, signal.SIGCHLD)
         fcntl.fcntl(reading, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+    except OSError as error:
+        raise _refused(error) from None
+    return reading, writing
+
+
+def _pipe() -> tuple[int, int]:
+    try:
+        reading, writing = (moved_up(end) for end in os.pipe())
     except OSError as error:
         raise _refused(error) from None
     return reading, writing
@@ -275,7 +292,9 @@ def _prctl(option: int, value: int) -> None:
 # The parent, until it is the supervisor.
 
 
-def _stay(child: int, kept: list[int], how: Supervision, said: list[str], given: Mapping[bytes, bytes]) -> NoReturn:
+def _stay(
+    child: int, adopting: int, kept: list[int], how: Supervision, said: list[str], given: Mapping[bytes, bytes]
+) -> NoReturn:
     """Become the supervisor: signals stay blocked, and what has come stays pending.
 
     But for those that the interpreter ignores: when it starts, the system forgets them.
@@ -285,6 +304,7 @@ def _stay(child: int, kept: list[int], how: Supervision, said: list[str], given:
             _put_in_own_group(child)
         if not how.mask:
             _adopt_orphans()
+        os.close(adopting)
         sockets = _notify_socket(given) if how.notify else []
         _only(*kept, *sockets, lets_go=not how.watch)
         said += [f"child={child}", f"reading={kept[0]}", f"notify={_list(sockets)}", f"grace={how.grace}"]

@@ -236,7 +236,8 @@ class Engine:
     def _admits(self, lane: _Lane, now: float) -> bool:
         if not (lane.waiting and lane.host.admits(now)):
             return False
-        return self._under_way.get(lane.provider.name, 0) < lane.provider.concurrency
+        most = lane.provider.concurrency
+        return most is None or self._under_way.get(lane.provider.name, 0) < most
 
     def _attempt(self, exchange: _Exchange, now: float) -> None:
         call, lane, name = exchange.call, exchange.lane, exchange.lane.provider.name

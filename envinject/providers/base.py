@@ -93,7 +93,7 @@ COMMON_HTTP = (
     Setting("endpoint", "endpoint", "the store's address, in place of the provider's own"),
     Setting("ca_bundle", "path", "a file of the authorities to trust, in place of the system's"),
     Setting("timeout", "seconds", "of one attempt (10s)"),
-    Setting("concurrency", "count", "requests under way at once (16)"),
+    Setting("concurrency", "count", "requests under way at once (as many as the run's)"),
     Setting("proxy", "text", "URL of an HTTP proxy; empty for none"),
 )
 
@@ -120,9 +120,9 @@ class Provider:
         self.environ = environ
 
     @property
-    def concurrency(self) -> int:
-        """Requests of this provider that may be under way at once."""
-        return self.settings.get("concurrency", 16)  # type: ignore[no-any-return]  # settings are typed
+    def concurrency(self) -> int | None:
+        """Requests of this provider that may be under way at once; None for as many as the run's."""
+        return self.settings.get("concurrency")
 
     @property
     def credential_names(self) -> frozenset[str]:

@@ -339,7 +339,7 @@ def test_a_provider_of_somebody_else_needs_no_more_than_read(tmp_path):
             yield
 
     provider = Constant("c", {}, {})
-    assert (provider.concurrency, provider.credential_names) == (16, frozenset())
+    assert (provider.concurrency, provider.credential_names) == (None, frozenset())
     path = tmp_path / "m.toml"
     path.write_text('[secrets]\nA = "env://HOME"\n')
     loaded = load([str(path)], {}, warn=print)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from envinject.errors import BadValue, Failures, NotFound, StoreError
+from envinject.providers import dotenv
 from envinject.providers.dotenv import parse
 
 CANARY = "c4n4ry"
@@ -39,6 +42,44 @@ CANARY = "c4n4ry"
 )
 def test_the_syntax_is_that_of_dotenv_without_interpolation(text, variables):
     assert parse(text.encode()) == variables
+
+
+_LINES = st.lists(
+    st.builds(
+        "{}{}{}{}{}".format,
+        st.sampled_from(["", "export ", "export  ", " ", "\t", "# "]),
+        st.sampled_from(["A", "B", "a.b", "'A'", "é", "", "A B", "export"]),
+        st.sampled_from(["=", "=", "=", " = ", "= ", ""]),
+        st.text(st.sampled_from("ab =#'\"\\n$\t\r\f\x85\xa0é\ufeff"), max_size=8)
+        | st.sampled_from(["'a b'", '"a"', "a b"]),
+        st.sampled_from(["", " ", " # c", "#c", "\t"]),
+    ),
+    max_size=4,
+)
+
+
+@settings(max_examples=1500)
+@given(_LINES.map("\n".join) | st.text(max_size=20))
+@example("export=1")
+@example("A='")
+@example('A="a"b"')
+@example("\ufeffA=1")
+def test_a_plain_file_is_read_as_the_library_reads_it(text):
+    found = dotenv._plain(text)
+    if found is not None:
+        assert list(found.items()) == list(dotenv._by_library(text).items())
+
+
+def test_an_ordinary_file_is_plain():
+    text = "# c\n\nexport A=1\nB=two words\nC='a # b'\nD=\"${x}\"\nE=\nF=https://h/p?a=b&c\n"
+    assert dotenv._plain(text) == {
+        "A": "1",
+        "B": "two words",
+        "C": "a # b",
+        "D": "${x}",
+        "E": "",
+        "F": "https://h/p?a=b&c",
+    }
 
 
 def test_no_environment_is_looked_at(monkeypatch):

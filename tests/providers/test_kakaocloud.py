@@ -624,9 +624,20 @@ def test_each_version_is_a_secret_of_its_own(kakao, emulator):
     assert services(cloud) == {"kakaocloud": 2}
 
 
-@pytest.mark.parametrize(("settings", "options", "most"), [({"concurrency": 3}, {}, 3), ({}, {"concurrency": 4}, 4)])
+@pytest.mark.parametrize(
+    ("settings", "options", "most"),
+    [
+        ({"concurrency": 3}, {}, 3),
+        ({}, {"concurrency": 4}, 4),
+        ({}, {}, 16),
+        ({}, {"concurrency": 20}, 20),
+        ({"concurrency": 20}, {}, 16),
+    ],
+)
 def test_no_more_are_under_way_than_the_provider_and_the_run_allow(kakao, store, settings, options, most):
     server = store(otherwise=current('"v"'), gather=most)
-    found = kakao(server, {f"A{number}": f"kakao://a{number}" for number in range(12)}, options=options, **settings)
+    found = kakao(
+        server, {f"A{number}": f"kakao://a{number}" for number in range(2 * most)}, options=options, **settings
+    )
     assert set(found.values()) == {b"v"}
     assert server.most == most
