@@ -137,8 +137,8 @@ def test_a_supervised_run_imports_what_forks_as_well(manifest: Callable[..., Pat
     ("how", "words", "more"),
     [
         ("", [], {"child.memfd"}),
-        ("", ["--supervise"], {"child.memfd", "child.supervise"}),
-        (', file = "tmpfs"', ["--supervise"], {"child.memfd", "child.tmpfs", "child.supervise"}),
+        ("", ["--supervise"], {"child.memfd", "child.program", "child.supervise"}),
+        (', file = "tmpfs"', ["--supervise"], {"child.memfd", "child.tmpfs", "child.program", "child.supervise"}),
     ],
     ids=["memfd", "supervised", "tmpfs"],
 )
