@@ -35,7 +35,7 @@ CODECS = """
 """.split()
 
 LEFT_OUT = """
-    IPython OpenSSL _pydecimal argparse asyncio bz2 concurrent cryptography ctypes curses distutils doctest
+    IPython OpenSSL _pydecimal argparse asyncio bz2 concurrent ctypes curses distutils doctest
     email._header_value_parser email.contentmanager email.headerregistry email.policy ensurepip ftplib idlelib
     ipywidgets js lib2to3 lzma multiprocessing optparse pdb pickle plistlib py_compile pydoc pyodide setuptools sqlite3
     statistics tarfile test tkinter tracemalloc trustme unittest webbrowser xml xmlrpc

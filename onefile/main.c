@@ -7,6 +7,7 @@
 #include <Python.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <nss.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 
 #include "frozen.h" /* made by freeze.py: frozen_modules[], authorities[], authorities_size */
@@ -63,9 +65,45 @@ static PyObject *own_authorities(PyObject *self, PyObject *args) {
     return PyBytes_FromStringAndSize((const char *)authorities, (Py_ssize_t)authorities_size);
 }
 
+/* AES-256-GCM, for the cache: the package cryptography, which has it elsewhere, is not inside. */
+
+#define TAG 16
+
+/* Seals (1) or opens (0) `data` into `result`, which has room for it; 0 when it does not open. */
+static int run_cipher(int seals, Py_buffer *key, Py_buffer *nonce, Py_buffer *data, Py_buffer *bound, unsigned char *result) {
+    Py_ssize_t size = seals ? data->len : data->len - TAG;
+    unsigned char *tag = seals ? result + size : (unsigned char *)data->buf + size;
+    int done = 0;
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    int works = cipher && key->len == 32 && nonce->len == 12 && size >= 0 && data->len < INT_MAX && bound->len < INT_MAX &&
+                EVP_CipherInit_ex(cipher, EVP_aes_256_gcm(), NULL, key->buf, nonce->buf, seals) &&
+                EVP_CipherUpdate(cipher, NULL, &done, bound->buf, (int)bound->len) &&
+                EVP_CipherUpdate(cipher, result, &done, data->buf, (int)size) &&
+                (seals || EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_GCM_SET_TAG, TAG, tag)) &&
+                EVP_CipherFinal_ex(cipher, result + done, &done) &&
+                (!seals || EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_GCM_GET_TAG, TAG, tag));
+    EVP_CIPHER_CTX_free(cipher);
+    return works;
+}
+
+static PyObject *own_cipher(PyObject *self, PyObject *args) {
+    (void)self;
+    int seals;
+    Py_buffer given[4]; /* key, nonce, data, bound */
+    if (!PyArg_ParseTuple(args, "py*y*y*y*", &seals, &given[0], &given[1], &given[2], &given[3])) return NULL;
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+    Py_ssize_t size = seals ? given[2].len + TAG : given[2].len - TAG;
+    PyObject *result = PyBytes_FromStringAndSize(NULL, size < 0 ? 0 : size);
+    int works = result && run_cipher(seals, &given[0], &given[1], &given[2], &given[3], (unsigned char *)PyBytes_AS_STRING(result));
+    for (int i = 0; i < 4; i++) PyBuffer_Release(&given[i]);
+    if (result && !works) Py_SETREF(result, Py_NewRef(Py_None));
+    return result;
+}
+
 static PyMethodDef own_functions[] = {
     {"prctl", own_prctl, METH_VARARGS, "prctl(option, value): see prctl(2)."},
     {"authorities", own_authorities, METH_NOARGS, "The bundle of certificate authorities, as PEM."},
+    {"cipher", own_cipher, METH_VARARGS, "cipher(seals, key, nonce, data, bound): AES-256-GCM; None when it does not open."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from emulated import CREDENTIALS, EXAMPLES, ROOT, Emulated, emulated
-from launching import PATIENCE, eventually, works
+from launching import LAUNCHER, PATIENCE, eventually, works
 
 ONE = ROOT / "dist" / "secrets-exec"
 LARGEST = 20_000_000
@@ -238,6 +238,38 @@ def test_it_opens_nothing_but_what_a_start_needs(within: Within, root: Path, clo
     ours = opened[opened.index(b"/mixed.toml") :]
     assert set(ours) - {b"/etc/nsswitch.conf"} == {b"/mixed.toml", b"/clouds.toml", b"/ca.pem", b"/app"}
     assert set(opened[: opened.index(b"/mixed.toml")][-1:]) <= {b"/etc/localtime"}
+
+
+# The cache
+
+
+@pytest.mark.parametrize("first", ["sealed here", "sealed there"])
+def test_the_cache_is_that_of_an_installed_launcher(clouds: Emulated, tmp_path: Path, first: str) -> None:
+    """The cipher is another: what one of them sealed, the other one opens; and nobody what was changed."""
+    (tmp_path / "ca.pem").write_bytes(clouds.authority)
+    (tmp_path / "key").write_text("5a" * 32)
+    cache = tmp_path / "cache" / "sealed"
+    cache.parent.mkdir()
+    path = tmp_path / "m.toml"
+    settings = f'[cache]\npath = "{cache}"\nkey_file = "{tmp_path / "key"}"\n'
+    path.write_text(f"{MANIFEST.read_text()}\n{clouds.trusting(str(tmp_path / 'ca.pem'))}\n{settings}")
+
+    def run(launcher: Sequence[str | Path], *words: str) -> subprocess.CompletedProcess[bytes]:
+        command = [*launcher, *words, "-f", path, "--", "printenv", "DB_PASSWORD"]
+        environ = {**os.environ, **CREDENTIALS}
+        return subprocess.run(command, env=environ, capture_output=True, timeout=PATIENCE, check=False)
+
+    sealing, opening = ([ONE], LAUNCHER) if first == "sealed here" else (LAUNCHER, [ONE])
+    assert run(sealing).stderr == b""
+    offline = run(opening, "--offline")
+    data = bytearray(cache.read_bytes())
+    data[-1] ^= 1
+    cache.write_bytes(data)
+    changed = run([ONE], "--offline")
+
+    assert (offline.stdout, offline.returncode) == (b"fake-password\n", 0)
+    assert (changed.stdout, changed.returncode) == (b"", 75)
+    assert b"the cache does not open" in changed.stderr
 
 
 # Whom it trusts
