@@ -164,7 +164,7 @@ def waiting_import(tmp_path: Path) -> tuple[list[str], Path]:
     os.mkfifo(pipe)
     (folder / "click.py").write_text(f"open({str(pipe)!r}, 'w').close()\nimport time\ntime.sleep({PATIENCE * 2})\n")
     code = f"import sys; sys.path[:0] = {[str(folder), *PACKAGES]}; from envinject.__main__ import main; main()"
-    return [sys.executable, "-P", "-c", code, "-f", "x.toml", "--", *_CHILD], pipe
+    return [sys.executable, "-P", "-c", code, "-f", "x.toml", "--help", "--", *_CHILD], pipe
 
 
 @pytest.mark.parametrize("number", _ENDING, ids=lambda number: number.name)
