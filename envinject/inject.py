@@ -120,7 +120,7 @@ def is_wanted(name: str, only: Collection[str]) -> bool:
 
 def _of_entry(entry: Entry, outcome: Secret | SecretsExecError) -> list[Injection]:
     try:
-        value = _value(entry, outcome)
+        value = value_of(entry, outcome)
     except NotFound:
         if entry.default is not None:
             return [Injection(entry.name, entry.default, entry)]
@@ -135,7 +135,8 @@ def _of_entry(entry: Entry, outcome: Secret | SecretsExecError) -> list[Injectio
     return [Injection(one.name, one.value, entry, one.key, one.is_listed) for one in made]
 
 
-def _value(entry: Entry, outcome: Secret | SecretsExecError) -> Secret:
+def value_of(entry: Entry, outcome: Secret | SecretsExecError) -> Secret:
+    """What an entry asks for of the secret that was read for it: its key, decoded. Raises: SecretsExecError."""
     if isinstance(outcome, SecretsExecError):
         raise outcome.at(outcome.where)
     value = outcome if entry.ref.key is None else _member(outcome, entry.ref.key)

@@ -303,6 +303,47 @@ def test_reports_show_no_value(
     _assert_clean(done.stdout + done.stderr, "the report")
 
 
+@pytest.mark.parametrize("provider", _PROVIDERS)
+def test_export_writes_values_to_standard_output_and_nowhere_else(
+    emulator: Emulator, provider: str, launch: Callable[..., Any], tmp_path: Path
+) -> None:
+    scene = _scenes(emulator)[provider]
+    for name, data in scene.files.items():
+        Path(name).write_bytes(data)
+    Path("secrets.toml").write_text(scene.manifest)
+    before = _files(tmp_path)
+    done = launch("export", "--format", "json", "--debug", *scene.words, environ=scene.environ)
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(done.stdout)[name] for name in ("A", "B", "C_PASSWORD")] == [_VALUE] * 3
+    _assert_clean(done.stderr, "standard error")
+    assert _files(tmp_path) == before
+
+
+@pytest.mark.parametrize("form", ["docker", "dotenv", "github"])
+def test_a_format_that_cannot_hold_a_value_does_not_quote_it(form: str, launch: Callable[..., Any]) -> None:
+    value = f"${{{_VALUE}}}".encode() + b"\xff\n"
+    Path("coded").write_bytes(base64.b64encode(value))
+    Path("secrets.toml").write_text('[secrets]\nA = { provider = "file", id = "coded", decode = "base64" }\n')
+    done = launch("export", "--format", form, "--debug")
+    assert (done.returncode, done.stdout) == (65, b"")
+    _assert_clean(done.stderr, "standard error")
+
+
+def test_get_writes_the_value_and_nothing_else(emulator: Emulator, launch: Callable[..., Any]) -> None:
+    scene = _scenes(emulator)["kakaocloud"]
+    Path("secrets.toml").write_text(scene.manifest)
+    done = launch("get", "cloud://object#password", "--debug", environ=scene.environ)
+    assert (done.returncode, done.stdout) == (0, _VALUE.encode())
+    _assert_clean(done.stderr, "standard error")
+
+
+@pytest.mark.parametrize("word", [_VALUE, f"file://{_VALUE}?x", f"no such://{_VALUE}"])
+def test_get_quotes_nothing_that_may_be_a_value(word: str, launch: Callable[..., Any]) -> None:
+    done = launch("get", word, "--debug")
+    assert done.returncode == 64
+    _assert_clean(done.stdout + done.stderr, "the refusal")
+
+
 # Every error: what a store may send, with the value in it, and what may be wrong with the value itself
 
 

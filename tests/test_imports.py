@@ -150,7 +150,7 @@ _FLOORS = [
     {"providers"},
     {"manifest", "fetch", "inject", "cache", "progress"},
     {"run"},
-    {"report"},
+    {"report", "outlets"},
     {"emulator"},
     {"cli"},
     {"__main__"},

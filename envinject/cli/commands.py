@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from .. import environ as environment
 from ..errors import Failures, ManifestError, SystemRefused, UsageError
 from ..log import DEBUG, NORMAL, QUIET, Log
@@ -20,16 +22,20 @@ if TYPE_CHECKING:
 
 
 class Subcommand(Record):
-    """One of our own commands: what it does, and with which options; `takes_command` when another command follows."""
+    """One of our own commands: what it does, and with which options.
+
+    `takes_command` when another command follows; `argument` is what else it takes, as the help calls it.
+    """
 
     act: Callable[..., int]
     options: Sequence[Option]
     takes_command: bool = False
+    argument: str = ""
 
-    def do(self, given: Values, command: Sequence[str], environ: Mapping[str, str]) -> int:
+    def do(self, given: Values, words: Sequence[str], environ: Mapping[str, str]) -> int:
         """Do it with the options that were given, and give the exit code. Raises: SecretsExecError, Failures."""
         values = options.settle(self.options, given, environ)
-        return self.act(values, command) if self.takes_command else self.act(values)
+        return self.act(values, words) if self.takes_command or self.argument else self.act(values)
 
 
 def run(values: Values, command: Sequence[str]) -> int:
@@ -60,6 +66,52 @@ def plan(values: Values) -> int:
     from .. import report
 
     return _report(values, report.plan, report.told_plan)
+
+
+def export(values: Values) -> int:
+    """Write the values of the manifest's variables, for another program."""
+    from ..outlets import export as outlet
+    from . import output
+
+    form = options.format_of(values)
+    name = options.secret_name(values, form) or outlet.SECRET_NAME
+    if values["add_mask"] and not outlet.wants_masks(form, os.environ):
+        raise UsageError("--add-mask is for a step of GitHub Actions", hint="with --format github, run by its runner")
+    _check_shown(values)
+    log = log_of(values)
+    if outlet.wants_masks(form, os.environ) and not values["add_mask"]:
+        log.warning("the log of this job will show the values as they are", hint="--add-mask hides them")
+    made = outlet.variables(_order(values), environment.given(), log)
+    text = outlet.written(made, form, name=name)
+    if values["add_mask"]:
+        output.tell_runner(outlet.masks(made).reveal())
+    output.deliver(text.reveal())
+    return 0
+
+
+def get(values: Values, words: Sequence[str]) -> int:
+    """Write the value of one reference, byte for byte, with no line end added."""
+    from ..outlets.get import get as value_of
+    from .output import deliver
+
+    reference = _only_word(words, "get", "REF")
+    _check_shown(values)
+    deliver(value_of(reference, _order(values), environment.given(), log_of(values)).reveal())
+    return 0
+
+
+def _check_shown(values: Values) -> None:
+    from .output import is_shown
+
+    if is_shown() and not values["reveal"]:
+        hint = "send it into a file or a pipe; --reveal shows the values here"
+        raise UsageError("standard output is a terminal, and values would be seen on it", hint=hint)
+
+
+def _only_word(words: Sequence[str], name: str, what: str) -> str:
+    if len(words) != 1:
+        raise UsageError(f"{name} takes one {what}", hint=f"secrets-exec {name} {what}")
+    return words[0]
 
 
 def providers(values: Values) -> int:
@@ -109,7 +161,7 @@ def _order(values: Values) -> Order:
         files=values["manifest"],
         profile=values["profile"],
         variables=variables,
-        only=values["only"],
+        only=values.get("only") or (),
         allowed_hosts=values["allow_endpoint"],
         offline=bool(values["offline"]),
         splay=options.seconds(values, "splay"),
@@ -151,6 +203,8 @@ COMMANDS: Mapping[str, Subcommand] = {
     "run": Subcommand(run, options.RUN, takes_command=True),
     "check": Subcommand(check, options.READING),
     "plan": Subcommand(plan, options.READING),
+    "export": Subcommand(export, options.EXPORT),
+    "get": Subcommand(get, options.GET, argument="REF"),
     "providers": Subcommand(providers, options.LISTING),
     "emulator": Subcommand(emulator, options.EMULATOR),
 }

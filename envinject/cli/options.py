@@ -26,6 +26,7 @@ class Option(Record):
     """One option. `takes` is FLAG, COUNT (a flag that counts), TEXT (one value) or MANY (may be repeated).
 
     `separator` divides the values of MANY in its environment variable; None divides at commas and spaces.
+    `choices` are the words that it takes, where those are few.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Option(Record):
     takes: str = TEXT
     metavar: str = ""
     separator: str | None = None
+    choices: Sequence[str] = ()
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -82,7 +84,7 @@ TELLING = (
     Option("quiet", "Errors only.", "-q", FLAG),
     Option("verbose", "Tell what is done; twice tells more. Never a value.", "-v", COUNT),
     Option("debug", "Tell everything; a bug shows its traceback.", takes=FLAG),
-    Option("log-format", "How messages are written: text or json.", metavar="FORMAT"),
+    Option("log-format", "How messages are written: text or json.", metavar="FORMAT", choices=("text", "json")),
 )
 RUN = (
     *MANIFEST,
@@ -109,6 +111,26 @@ READING = (
     *FETCHING,
     Option("fetch", "Resolve every secret too.", takes=FLAG),
     Option("json", "Answer in JSON.", takes=FLAG),
+    *TELLING,
+)
+GET = (
+    *(option for option in MANIFEST if option.name != "only"),
+    *FETCHING,
+    Option("reveal", "Write values to a terminal too.", takes=FLAG),
+    *TELLING,
+)
+EXPORT = (
+    *MANIFEST,
+    *FETCHING,
+    Option(
+        "format",
+        "dotenv, json, shell, docker, github or kubernetes; required.",
+        metavar="FORMAT",
+        choices=("dotenv", "json", "shell", "docker", "github", "kubernetes"),
+    ),
+    Option("name", "What the Secret of Kubernetes is called (secrets-exec).", metavar="NAME"),
+    Option("add-mask", "Have GitHub's runner hide the values, by lines on standard error.", takes=FLAG),
+    Option("reveal", "Write values to a terminal too.", takes=FLAG),
     *TELLING,
 )
 LISTING = (Option("json", "Answer in JSON.", takes=FLAG), *TELLING)
@@ -183,6 +205,28 @@ def supervision(values: Mapping[str, Any]) -> Supervision | None:
         watch=seconds(values, "watch"),
         on_change=_checked("on-change", _change(values["on_change"]), "restart, exit, or signal:NAME"),
     )
+
+
+def format_of(values: Mapping[str, Any]) -> str:
+    """The format of `--format`. Raises: UsageError."""
+    from ..outlets.formats import FORMATS
+
+    form, known = values["format"], ", ".join(FORMATS)
+    if form is None:
+        raise UsageError("export needs a format", hint=f"--format takes one of {known}")
+    return str(_checked("format", form if form in FORMATS else None, f"one of {known}"))
+
+
+def secret_name(values: Mapping[str, Any], form: str) -> str | None:
+    """The name of a Secret of Kubernetes; None when none is given. Raises: UsageError."""
+    from ..outlets.formats import is_secret_name
+
+    name: str | None = values["name"]
+    if name is not None and form != "kubernetes":
+        raise UsageError("--name is for --format kubernetes", hint="leave it out")
+    if name is not None:
+        _checked("name", name if is_secret_name(name) else None, "small letters, digits, '-' and '.'")
+    return name
 
 
 def _change(text: str | None) -> str | None:
