@@ -150,7 +150,7 @@ _FLOORS = [
     {"providers"},
     {"manifest", "fetch", "inject", "cache", "progress"},
     {"run"},
-    {"report", "outlets"},
+    {"report", "outlets", "schema"},
     {"emulator"},
     {"cli"},
     {"__main__"},

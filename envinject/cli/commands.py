@@ -121,6 +121,17 @@ def providers(values: Values) -> int:
     return _write(report.providers(), report.told_providers, as_json=values["json"])
 
 
+def schema(_values: Values) -> int:
+    """Write the JSON Schema of a manifest, for editors."""
+    import json
+
+    from ..schema import schema as made
+    from .output import answer
+
+    answer(json.dumps(made(), indent=2))
+    return 0
+
+
 def emulator(values: Values) -> int:
     """Serve both clouds' APIs on loopback, from a seed file. For development and tests."""
     import gc
@@ -206,6 +217,7 @@ COMMANDS: Mapping[str, Subcommand] = {
     "export": Subcommand(export, options.EXPORT),
     "get": Subcommand(get, options.GET, argument="REF"),
     "providers": Subcommand(providers, options.LISTING),
+    "schema": Subcommand(schema, options.TELLING),
     "emulator": Subcommand(emulator, options.EMULATOR),
 }
 """By their names on the command line, in the order of the help."""

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ..expand import Expansion
     from ..providers.base import Provider, Setting
 
-_SECRET = (*COORDINATES, "expand", "required", "default", "decode", "as", "description")
-_EXPAND = ("prefix", "case", "keys", "omit", "rename", "nested")
+SECRET_FIELDS = (*COORDINATES, "expand", "required", "default", "decode", "as", "description")
+EXPAND_FIELDS = ("prefix", "case", "keys", "omit", "rename", "nested")
 
 
 class Reader(Fields):
@@ -249,7 +249,7 @@ class Reader(Fields):
             self._check_name(name, node, options, injects=True)
             self.errors.append(node.value)
             return None
-        self.errors += unknown(node, _SECRET, "secret.", "a secret")
+        self.errors += unknown(node, SECRET_FIELDS, "secret.", "a secret")
         given = {field for field in node.value if node.value[field].value is not None}
         expansion = self._expansion(name, node, options) if "expand" in given else None
         self._check_name(name, node, options, injects="expand" not in given or _is_off(node.value["expand"]))
@@ -348,8 +348,8 @@ class Reader(Fields):
         if not isinstance(expand.value, dict):
             return Expansion(f"{name}_") if self.flag(node, "expand") else None
         before = len(self.errors)
-        self.errors += unknown(expand, _EXPAND, "expand.", "expand")
-        given = expand.value.keys() & set(_EXPAND)
+        self.errors += unknown(expand, EXPAND_FIELDS, "expand.", "expand")
+        given = expand.value.keys() & set(EXPAND_FIELDS)
         prefix = self.text(expand, "prefix") if "prefix" in given else f"{name}_"
         if "prefix" in given and prefix and not is_name(prefix):
             self.fault(expand.value["prefix"], "the prefix can begin no variable's name", "letters, digits and '_'")
