@@ -132,6 +132,33 @@ def schema(_values: Values) -> int:
     return 0
 
 
+def completion(values: Values, words: Sequence[str]) -> int:
+    """Write a script that completes our words in bash, zsh or fish."""
+    from .completion import SHELLS, script
+    from .output import answer
+
+    if values["words"] is not None:
+        return _words(values)
+    shell = _only_word(words, "completion", "SHELL")
+    if shell not in SHELLS:
+        raise UsageError("there is no completion for that shell", hint=f"it takes one of {', '.join(SHELLS)}")
+    answer(script(shell).rstrip("\n"))
+    return 0
+
+
+def _words(values: Values) -> int:
+    """Names for a script, one a line; nothing where there are none: somebody is typing, and wants no message."""
+    from ..manifest.names import names
+    from .output import answer
+
+    found = names(values["manifest"], values["profile"])
+    kind = options.words_of(values)
+    end = "://" if kind == "providers" else ""
+    if words := getattr(found, kind):
+        answer("\n".join(f"{word}{end}" for word in words))
+    return 0
+
+
 def emulator(values: Values) -> int:
     """Serve both clouds' APIs on loopback, from a seed file. For development and tests."""
     import gc
@@ -218,6 +245,7 @@ COMMANDS: Mapping[str, Subcommand] = {
     "get": Subcommand(get, options.GET, argument="REF"),
     "providers": Subcommand(providers, options.LISTING),
     "schema": Subcommand(schema, options.TELLING),
+    "completion": Subcommand(completion, options.COMPLETION, argument="SHELL"),
     "emulator": Subcommand(emulator, options.EMULATOR),
 }
 """By their names on the command line, in the order of the help."""

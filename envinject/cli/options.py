@@ -21,12 +21,15 @@ _DEFAULTS = {FLAG: False, COUNT: 0, TEXT: None, MANY: ()}
 _NOT_GIVEN = (*_DEFAULTS.values(),)
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
+WORDS = ("profiles", "variables", "providers")
+"""The names of a manifest that a shell asks for while it completes."""
+
 
 class Option(Record):
     """One option. `takes` is FLAG, COUNT (a flag that counts), TEXT (one value) or MANY (may be repeated).
 
     `separator` divides the values of MANY in its environment variable; None divides at commas and spaces.
-    `choices` are the words that it takes, where those are few.
+    `choices` are words that it takes, where they are few.
     """
 
     name: str
@@ -89,7 +92,9 @@ TELLING = (
 RUN = (
     *MANIFEST,
     *FETCHING,
-    Option("on-conflict", "A variable that is also inherited: override, keep or error.", metavar="RULE"),
+    Option(
+        "on-conflict", "A variable that is also inherited: override, keep or error.", metavar="RULE", choices=CONFLICTS
+    ),
     Option(
         "splay", "Begin to fetch after a random time of up to this, so that many starts spread.", metavar="DURATION"
     ),
@@ -99,11 +104,21 @@ RUN = (
     *TELLING,
     Option("supervise", "Stay as the command's parent.", takes=FLAG),
     Option("grace", "As its parent: the time between TERM and KILL (10s).", metavar="DURATION"),
-    Option("forward", "As its parent: pass signals on to the child alone, or to its group.", metavar="TO"),
+    Option(
+        "forward",
+        "As its parent: pass signals on to the child alone, or to its group.",
+        metavar="TO",
+        choices=("child", "group"),
+    ),
     Option("pdeathsig", "Have the system send the command this signal when its parent dies.", metavar="SIGNAL"),
     Option("notify", "As its parent: tell systemd that it is ready when the command has started.", takes=FLAG),
     Option("watch", "As its parent: fetch again so often, and act when a value has changed.", metavar="DURATION"),
-    Option("on-change", "What a changed value does: restart (the default), exit, or signal:NAME.", metavar="ACTION"),
+    Option(
+        "on-change",
+        "What a changed value does: restart (the default), exit, or signal:NAME.",
+        metavar="ACTION",
+        choices=("restart", "exit"),
+    ),
     Option("mask", "As its parent: show names instead of values in the command's output.", takes=FLAG),
 )
 READING = (
@@ -134,6 +149,11 @@ EXPORT = (
     *TELLING,
 )
 LISTING = (Option("json", "Answer in JSON.", takes=FLAG), *TELLING)
+COMPLETION = (
+    *(option for option in MANIFEST if option.name in ("manifest", "profile")),
+    Option("words", "For the scripts: the manifest's profiles, variables or providers.", metavar="KIND", choices=WORDS),
+    *TELLING,
+)
 EMULATOR = (
     Option("seed", "What the stores hold; required.", metavar="FILE"),
     Option("host", "Loopback address to listen on (127.0.0.1).", metavar="HOST"),
@@ -215,6 +235,12 @@ def format_of(values: Mapping[str, Any]) -> str:
     if form is None:
         raise UsageError("export needs a format", hint=f"--format takes one of {known}")
     return str(_checked("format", form if form in FORMATS else None, f"one of {known}"))
+
+
+def words_of(values: Mapping[str, Any]) -> str:
+    """The names that `--words` asks for. Raises: UsageError."""
+    kind = values["words"]
+    return str(_checked("words", kind if kind in WORDS else None, f"one of {', '.join(WORDS)}"))
 
 
 def secret_name(values: Mapping[str, Any], form: str) -> str | None:

@@ -80,6 +80,7 @@ EXAMPLES = {
     "name": Example(
         "export -f literal.toml @ --format kubernetes", "shop", lambda done: b'name: "shop"' in done.stdout
     ),
+    "words": Example("completion -f literal.toml @", "variables", lambda done: done.stdout == b"GREETING\nOTHER\n"),
     "add-mask": Example(
         "export --set A=env://HOME --format github @",
         "",
