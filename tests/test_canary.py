@@ -344,6 +344,92 @@ def test_get_quotes_nothing_that_may_be_a_value(word: str, launch: Callable[...,
     _assert_clean(done.stdout + done.stderr, "the refusal")
 
 
+_FILES: dict[str, tuple[str, list[str]]] = {
+    "a dotenv file": (f"A={_QUOTED.decode()}\nB='{_CREDENTIAL}'\n", ["init", "--from"]),
+    "a broken dotenv file": (f"A='{_VALUE}\nB", ["init", "--from"]),
+    "a value without quotes": (f"A={_VALUE}\n{_CREDENTIAL}\n", ["init", "--from"]),
+    "a task definition": (
+        json.dumps(
+            {
+                "containerDefinitions": [
+                    {
+                        "environment": [{"name": "A", "value": _VALUE}],
+                        "secrets": [{"name": "B", "valueFrom": "b"}, {"name": "C"}],
+                        "linuxParameters": _CREDENTIAL,
+                    }
+                ]
+            }
+        ),
+        ["import"],
+    ),
+    "External Secrets": (
+        "---\n".join(
+            json.dumps(one) + "\n"
+            for one in (
+                {"kind": "Secret", "data": {"A": _VALUE}, "stringData": {"B": _CREDENTIAL}},
+                {
+                    "apiVersion": "external-secrets.io/v1",
+                    "kind": "ExternalSecret",
+                    "spec": {
+                        "target": {"template": {"data": {"A": _VALUE}}},
+                        "data": [{"secretKey": "A", "remoteRef": {"key": "a"}}],
+                    },
+                },
+                {
+                    "apiVersion": "external-secrets.io/v1",
+                    "kind": "SecretStore",
+                    "metadata": {"name": "s"},
+                    "spec": {"provider": {"vault": {"server": f"https://u:{_CREDENTIAL}@v", "auth": {"x": _VALUE}}}},
+                },
+            )
+        ),
+        ["import"],
+    ),
+    "summon": (
+        f"A: {_QUOTED.decode()}\nB: !var b\nC: !file {_QUOTED.decode()}\nD: !var:default='{_CREDENTIAL}' d\n",
+        ["import"],
+    ),
+    "teller": (
+        json.dumps(
+            {
+                "opts": {"x": _VALUE},
+                "providers": {"v": {"kind": "hashicorp", "options": {"token": _CREDENTIAL}, "maps": [{"path": "p"}]}},
+            }
+        ),
+        ["import"],
+    ),
+    "no file of any tool": (json.dumps({"A": _VALUE}), ["import"]),
+    "broken JSON": (f'{{"A": "{_CREDENTIAL}', ["import"]),
+    "broken YAML": (f"A: [{_QUOTED.decode()}", ["import"]),
+}
+
+
+@pytest.mark.parametrize("name", _FILES)
+def test_no_value_of_a_file_gets_into_a_manifest_that_is_begun(name: str, launch: Callable[..., Any]) -> None:
+    text, words = _FILES[name]
+    Path("source.yml").write_text("---\n" + text if name == "External Secrets" else text)
+    done = launch(*words, "source.yml", "--debug")
+    assert done.returncode in (0, 78), done.stderr
+    assert b"a bug" not in done.stderr
+    _assert_clean(done.stdout + done.stderr, "what is told")
+    if done.returncode == 0:
+        _assert_clean(Path("secrets.toml").read_bytes(), "the manifest")
+
+
+def test_no_value_of_the_environment_gets_into_a_manifest_that_is_begun(launch: Callable[..., Any]) -> None:
+    done = launch("init", "--debug", environ={"SOMETHING": _VALUE, "OTHER": _CREDENTIAL})
+    assert done.returncode == 0
+    _assert_clean(done.stdout + done.stderr + Path("secrets.toml").read_bytes(), "the manifest")
+
+
+@pytest.mark.parametrize("kind", ["profiles", "variables", "providers"])
+def test_completion_shows_no_value(kind: str, launch: Callable[..., Any]) -> None:
+    Path("secrets.toml").write_text(f"[env]\nX = {_QUOTED.decode()}\n[profiles.p.env]\nX = {_QUOTED.decode()}\n")
+    done = launch("completion", "--words", kind, "--debug")
+    assert (done.returncode, done.stderr) == (0, b"")
+    _assert_clean(done.stdout, "the words")
+
+
 # Every error: what a store may send, with the value in it, and what may be wrong with the value itself
 
 

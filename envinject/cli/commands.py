@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from ..drafts.draft import Draft
     from ..run import Order
     from .options import Option
 
@@ -112,6 +113,59 @@ def _only_word(words: Sequence[str], name: str, what: str) -> str:
     if len(words) != 1:
         raise UsageError(f"{name} takes one {what}", hint=f"secrets-exec {name} {what}")
     return words[0]
+
+
+def init(values: Values) -> int:
+    """Begin a manifest: from a dotenv file's names, or the environment's. No value is carried over."""
+    from ..drafts import init as beginning
+    from ..drafts.draft import checked_output
+
+    log, output = log_of(values), checked_output(values["output"])
+    if values["from"]:
+        draft = beginning.from_dotenv(values["from"])
+    else:
+        draft = beginning.from_environment(environment.given())
+        if all(os.isatty(stream) for stream in range(3)):
+            from . import prompts
+
+            beginning.ask(draft, prompts.choose, prompts.ask)
+    _hand_over(draft, output, log)
+    return 0
+
+
+def import_file(values: Values, words: Sequence[str]) -> int:
+    """Begin a manifest from a file of ECS, External Secrets, summon or teller. No value is carried over."""
+    from ..drafts.draft import STANDARD_OUTPUT, checked_output
+    from ..drafts.foreign import carried
+    from .output import answer
+
+    file, log, output = _only_word(words, "import", "FILE"), log_of(values), checked_output(values["output"])
+    if values["json"] and output == STANDARD_OUTPUT:
+        raise UsageError(
+            "--json and the manifest cannot both be standard output", hint="--output FILE for the manifest"
+        )
+    draft = carried(file)
+    _hand_over(draft, output, log)
+    if values["json"]:
+        import json
+
+        answer(json.dumps(draft.report(output), indent=2))
+    return 0
+
+
+def _hand_over(draft: Draft, output: str, log: Log) -> None:
+    """Write a manifest that was begun, and tell what is left to do."""
+    from ..drafts.draft import STANDARD_OUTPUT, create, told
+    from .output import deliver
+
+    if output == STANDARD_OUTPUT:
+        deliver(draft.toml().encode())
+    else:
+        create(output, draft.toml())
+    for loss in draft.losses:
+        log.warning(loss.what, where=loss.where, hint=loss.hint)
+    if output != STANDARD_OUTPUT:
+        log.notice(told(draft, output))
 
 
 def providers(values: Values) -> int:
@@ -241,6 +295,8 @@ COMMANDS: Mapping[str, Subcommand] = {
     "run": Subcommand(run, options.RUN, takes_command=True),
     "check": Subcommand(check, options.READING),
     "plan": Subcommand(plan, options.READING),
+    "init": Subcommand(init, options.INIT),
+    "import": Subcommand(import_file, options.IMPORT, argument="FILE"),
     "export": Subcommand(export, options.EXPORT),
     "get": Subcommand(get, options.GET, argument="REF"),
     "providers": Subcommand(providers, options.LISTING),

@@ -154,6 +154,19 @@ COMPLETION = (
     Option("words", "For the scripts: the manifest's profiles, variables or providers.", metavar="KIND", choices=WORDS),
     *TELLING,
 )
+_OUTPUT = Option(
+    "output",
+    "The manifest to write, which must not be there yet (secrets.toml); - is standard output.",
+    None,
+    TEXT,
+    "FILE",
+)
+INIT = (
+    Option("from", "A dotenv file whose names are taken; - is standard input.", None, TEXT, "FILE"),
+    _OUTPUT,
+    *TELLING,
+)
+IMPORT = (_OUTPUT, Option("json", "Answer in JSON: what was carried over, and what was not.", takes=FLAG), *TELLING)
 EMULATOR = (
     Option("seed", "What the stores hold; required.", metavar="FILE"),
     Option("host", "Loopback address to listen on (127.0.0.1).", metavar="HOST"),

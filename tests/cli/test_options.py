@@ -81,6 +81,8 @@ EXAMPLES = {
         "export -f literal.toml @ --format kubernetes", "shop", lambda done: b'name: "shop"' in done.stdout
     ),
     "words": Example("completion -f literal.toml @", "variables", lambda done: done.stdout == b"GREETING\nOTHER\n"),
+    "from": Example("init @ --output -", "more.env", lambda done: b"MORE = " in done.stdout),
+    "output": Example("init --from missing.env @", "x.yaml", lambda done: done.returncode == 64),
     "add-mask": Example(
         "export --set A=env://HOME --format github @",
         "",
@@ -272,9 +274,9 @@ def test_a_wrong_option_is_64_not_echoed_and_nothing_runs(launch: Launch, litera
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "run"])
-@pytest.mark.parametrize("wrong", ["--jsno", f"--jsno={_CANARY}", "-Z", _CANARY, f"--quiet={_CANARY}"])
+@pytest.mark.parametrize("wrong", ["--jsno", f"--jsno={_CANARY}", "-Z", f"{_CANARY} {_CANARY}", f"--quiet={_CANARY}"])
 def test_so_it_is_for_the_other_commands(launch: Launch, command: str, wrong: str) -> None:
-    done = launch(command, wrong)
+    done = launch(command, *wrong.split())
     assert (done.returncode, done.stdout) == (64, b"")
     assert _CANARY.encode() not in done.stderr
     _assert_our_words(done.stderr)
