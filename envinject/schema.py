@@ -113,7 +113,7 @@ def _duration() -> Schema:
 def _top() -> dict[str, Schema]:
     return {
         "manifest": {"description": "The version of this format.", "enum": [1, "1"]},
-        "$schema": {"description": "For editors.", "type": "string"},
+        "$schema": {"description": "For editors."},
         "profiles": {
             "description": "Parts that count when they are chosen with -P.",
             "type": "object",

@@ -138,6 +138,18 @@ def test_reports_import_no_provider_that_is_not_named(manifest: Callable[..., Pa
     assert not found.foreign
 
 
+def test_a_shell_that_completes_waits_for_little(manifest: Callable[..., Path]) -> None:
+    found = _loaded("completion", "--words", "variables", "-f", str(manifest('[secrets]\nX = "ncloud://1"\n')))
+    assert not found.foreign | found.costly
+    assert not any(name.startswith(("providers.", "fetch", "run", "cli.completion.")) for name in found.ours)
+
+
+def test_values_are_handed_out_without_click(manifest: Callable[..., Path]) -> None:
+    path = manifest('[env]\nX = "x"\n')
+    ours = _START | _RUN | {"cli.output", "outlets", "outlets.export", "outlets.formats"}
+    assert _loaded("export", "-f", str(path), "--format", "shell") == Loaded(ours, set(), set())
+
+
 # Arrows
 
 

@@ -36,7 +36,7 @@ def test_it_is_a_schema_itself() -> None:
 def test_the_published_one_is_what_the_command_writes(launch: Callable[..., CompletedProcess[bytes]]) -> None:
     done = launch("schema")
     assert (done.returncode, done.stderr) == (0, b"")
-    assert PUBLISHED.read_bytes() == done.stdout, "write it anew: secrets-exec schema > docs/secrets-exec.schema.json"
+    assert PUBLISHED.read_bytes() == done.stdout, "write it anew: make schema"
     assert json.loads(done.stdout) == schema()
 
 

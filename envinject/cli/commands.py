@@ -118,54 +118,55 @@ def _only_word(words: Sequence[str], name: str, what: str) -> str:
 def init(values: Values) -> int:
     """Begin a manifest: from a dotenv file's names, or the environment's. No value is carried over."""
     from ..drafts import init as beginning
-    from ..drafts.draft import checked_output
 
-    log, output = log_of(values), checked_output(values["output"])
+    output = _output(values)
     if values["from"]:
-        draft = beginning.from_dotenv(values["from"])
-    else:
-        draft = beginning.from_environment(environment.given())
-        if all(os.isatty(stream) for stream in range(3)):
-            from . import prompts
+        return _hand_over(beginning.from_dotenv(values["from"]), output, values)
+    draft = beginning.from_environment(environment.given())
+    if all(os.isatty(stream) for stream in range(3)):
+        from . import prompts
 
-            beginning.ask(draft, prompts.choose, prompts.ask)
-    _hand_over(draft, output, log)
-    return 0
+        beginning.ask(draft, prompts.choose, prompts.ask)
+    return _hand_over(draft, output, values)
 
 
 def import_file(values: Values, words: Sequence[str]) -> int:
     """Begin a manifest from a file of ECS, External Secrets, summon or teller. No value is carried over."""
-    from ..drafts.draft import STANDARD_OUTPUT, checked_output
     from ..drafts.foreign import carried
-    from .output import answer
 
-    file, log, output = _only_word(words, "import", "FILE"), log_of(values), checked_output(values["output"])
+    file, output = _only_word(words, "import", "FILE"), _output(values)
+    return _hand_over(carried(file), output, values)
+
+
+def _output(values: Values) -> str:
+    from ..drafts.draft import STANDARD_OUTPUT, checked_output
+
+    output = checked_output(values["output"])
     if values["json"] and output == STANDARD_OUTPUT:
         raise UsageError(
             "--json and the manifest cannot both be standard output", hint="--output FILE for the manifest"
         )
-    draft = carried(file)
-    _hand_over(draft, output, log)
-    if values["json"]:
-        import json
-
-        answer(json.dumps(draft.report(output), indent=2))
-    return 0
+    return output
 
 
-def _hand_over(draft: Draft, output: str, log: Log) -> None:
+def _hand_over(draft: Draft, output: str, values: Values) -> int:
     """Write a manifest that was begun, and tell what is left to do."""
     from ..drafts.draft import STANDARD_OUTPUT, create, told
     from .output import deliver
 
+    log = log_of(values)
     if output == STANDARD_OUTPUT:
         deliver(draft.toml().encode())
     else:
         create(output, draft.toml())
     for loss in draft.losses:
         log.warning(loss.what, where=loss.where, hint=loss.hint)
-    if output != STANDARD_OUTPUT:
+    if output == STANDARD_OUTPUT:
+        return 0
+    if not values["json"]:
         log.notice(told(draft, output))
+        return 0
+    return _write(draft.report(output), told, as_json=True)
 
 
 def providers(values: Values) -> int:

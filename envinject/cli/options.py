@@ -164,9 +164,10 @@ _OUTPUT = Option(
 INIT = (
     Option("from", "A dotenv file whose names are taken; - is standard input.", None, TEXT, "FILE"),
     _OUTPUT,
+    Option("json", "Answer in JSON.", takes=FLAG),
     *TELLING,
 )
-IMPORT = (_OUTPUT, Option("json", "Answer in JSON: what was carried over, and what was not.", takes=FLAG), *TELLING)
+IMPORT = (_OUTPUT, Option("json", "Answer in JSON.", takes=FLAG), *TELLING)
 EMULATOR = (
     Option("seed", "What the stores hold; required.", metavar="FILE"),
     Option("host", "Loopback address to listen on (127.0.0.1).", metavar="HOST"),

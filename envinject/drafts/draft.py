@@ -165,19 +165,21 @@ def checked_output(path: str | None) -> str:
 
 def create(path: str, text: str) -> None:
     """Write a new file. Raises: UsageError when it is there by now, SystemRefused."""
+    is_ours = False
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
+        is_ours = True
         with os.fdopen(descriptor, "wb") as file:
             file.write(text.encode())
-    except FileExistsError:
-        reason = ""
     except OSError as error:
         reason = os.strerror(error.errno or 0)
     else:
         return
-    if reason:
-        raise SystemRefused(f"the manifest cannot be written: {reason}", where=path, hint="--output FILE names another")
-    checked_output(path)
+    if is_ours:
+        os.unlink(path)  # half a manifest is none
+    else:
+        checked_output(path)
+    raise SystemRefused(f"the manifest cannot be written: {reason}", where=path, hint="--output FILE names another")
 
 
 def _part(part: Part, prefix: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -125,7 +126,42 @@ def test_without_a_file_the_environments_names_are_taken(launch: Launch) -> None
     assert begun()["secrets"] == {"SHOP_TOKEN": {"provider": "store", "id": ""}}
 
 
+def test_in_json_it_tells_what_was_carried_over(launch: Launch) -> None:
+    Path("app.env").write_text(f"A={CANARY}\nPATH=x\n")
+    done = launch("init", "--from", "app.env", "--json")
+    assert CANARY.encode() not in done.stdout
+    assert json.loads(done.stdout) == {
+        "shape": 1,
+        "source": "app.env",
+        "form": "dotenv",
+        "output": "secrets.toml",
+        "profiles": [],
+        "variables": [{"profile": None, "name": "A", "provider": "store", "id": "", "key": "A"}],
+        "left_out": [
+            {
+                "message": "not carried over: PATH, which changes how programs run or is a provider's credential",
+                "where": "app.env",
+                "hint": "set it where the command is started",
+            }
+        ],
+    }
+
+
 # Where it goes
+
+
+def test_half_a_manifest_is_removed() -> None:
+    script = 'ulimit -f 0; trap "" XFSZ; exec "$@"'
+    environ = {"PATH": os.environ["PATH"], "SOMETHING": "x", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", *LAUNCHER, "init"],
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 71, done.stderr
+    assert not Path("secrets.toml").exists()
 
 
 def test_a_manifest_is_never_written_over(launch: Launch) -> None:
