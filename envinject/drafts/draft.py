@@ -41,7 +41,6 @@ class Part:
     """The variables of the manifest itself, or of one of its profiles: `secrets` by their fields, names of literals."""
 
     def __init__(self) -> None:
-        self.inherits: str | None = None
         self.secrets: dict[str, Mapping[str, Any]] = {}
         self.literals: list[str] = []
 
@@ -142,9 +141,9 @@ class Draft:
             lines[-1:-1] = [f"# {printable(note)}"] if note else []
         lines += _part(self.top, "")
         for name, part in self.profiles.items():
-            prefix = f"profiles.{_key(name)}."
-            lines += ["", f"[{prefix[:-1]}]"] + ([f"inherits = {_text(part.inherits)}"] if part.inherits else [])
-            lines += _part(part, prefix)
+            header = f"profiles.{_key(name)}"
+            lines += [] if part.secrets or part.literals else ["", f"[{header}]"]
+            lines += _part(part, f"{header}.")
         lines += ["", "# Not as it was:"] if self.losses else []
         lines += (f"# - {printable(one.where)}: {printable(one.what)}" for one in self.losses)
         return "\n".join(lines) + "\n"
