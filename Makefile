@@ -7,8 +7,8 @@ JOBS ?= auto
 PYTHONS ?= 3.11 3.12 3.13
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test test-quick test-faults test-pythons fuzz herd compare-init bench bench-quick scenarios check \
-    format wheel onefile zipapp clean
+.PHONY: help demo test test-quick test-faults test-pythons fuzz herd compare-init bench bench-quick scenarios schema \
+    check format wheel onefile zipapp clean
 
 help:  ## Tell what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -51,6 +51,9 @@ bench-quick: $(VENV)/.installed-dev  ## Judge the budgets alone, in two minutes;
 
 scenarios: $(VENV)/.installed-dev  ## Write docs/scenarios.md anew, from the tests
 	@$(BIN)/python -m tests.faults.page
+
+schema: $(VENV)/.installed-dev  ## Write docs/secrets-exec.schema.json anew, from the tables of the code
+	@$(BIN)/secrets-exec schema > docs/secrets-exec.schema.json
 
 check: $(VENV)/.installed-dev  ## Lint, formatting and types: what CI runs before the tests
 	$(BIN)/ruff check

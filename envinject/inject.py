@@ -172,7 +172,7 @@ def _of_entry(
     """What a secret becomes."""
     path = paths.get(entry.name, SOMEWHERE) if entry.as_file else None
     try:
-        value = _value(entry, outcome)
+        value = value_of(entry, outcome)
     except NotFound as error:
         if entry.default is not None:
             return [Injection(entry.name, entry.default, entry, path=path)]
@@ -188,7 +188,8 @@ def _of_entry(
     return [Injection(one.name, one.value, entry, one.key, one.is_listed) for one in made]
 
 
-def _value(entry: Entry, outcome: Secret | SecretsExecError) -> Secret:
+def value_of(entry: Entry, outcome: Secret | SecretsExecError) -> Secret:
+    """What an entry asks for of the secret that was read for it: its key, decoded. Raises: SecretsExecError."""
     if isinstance(outcome, SecretsExecError):
         raise outcome.at(outcome.where)
     value = outcome if entry.ref.key is None else _member(outcome, entry.ref.key)

@@ -10,10 +10,12 @@ pycurl and psutil are used where the image's Python has them.
 from __future__ import annotations
 
 import importlib.util
+import marshal
 import shutil
 import sys
 import zipfile
 from pathlib import Path
+from types import CodeType
 
 from build import HERE, PYPI, ROOT, WORK, empty, from_pypi, step
 
@@ -32,6 +34,7 @@ from envinject.__main__ import main
 main()
 """
 EPOCH = (1980, 1, 1, 0, 0, 0)
+_HASHED_UNCHECKED = 1
 
 
 def main() -> None:
@@ -73,11 +76,10 @@ def add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
     archive.writestr(zipfile.ZipInfo(name, EPOCH), data, zipfile.ZIP_DEFLATED)
 
 
-def bytecode(code: object, source: bytes) -> bytes:
+def bytecode(code: CodeType, source: bytes) -> bytes:
     """A file of bytecode that is tied to its source by a digest that nobody checks (PEP 552)."""
-    from importlib._bootstrap_external import _code_to_hash_pyc  # type: ignore[attr-defined]
-
-    return bytes(_code_to_hash_pyc(code, importlib.util.source_hash(source), False))
+    head = importlib.util.MAGIC_NUMBER + _HASHED_UNCHECKED.to_bytes(4, "little") + importlib.util.source_hash(source)
+    return head + marshal.dumps(code)
 
 
 if __name__ == "__main__":

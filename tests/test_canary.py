@@ -345,6 +345,133 @@ def test_reports_show_no_value(
     _assert_clean(done.stdout + done.stderr, "the report")
 
 
+@pytest.mark.parametrize("provider", _PROVIDERS)
+def test_export_writes_values_to_standard_output_and_nowhere_else(
+    emulator: Emulator, provider: str, launch: Callable[..., Any], tmp_path: Path
+) -> None:
+    scene = _scenes(emulator)[provider]
+    for name, data in scene.files.items():
+        Path(name).write_bytes(data)
+    Path("secrets.toml").write_text(scene.manifest)
+    before = _files(tmp_path)
+    done = launch("export", "--format", "json", "--debug", *scene.words, environ=scene.environ)
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(done.stdout)[name] for name in ("A", "B", "C_PASSWORD")] == [_VALUE] * 3
+    _assert_clean(done.stderr, "standard error")
+    assert _files(tmp_path) == before
+
+
+@pytest.mark.parametrize("form", ["docker", "dotenv", "github"])
+def test_a_format_that_cannot_hold_a_value_does_not_quote_it(form: str, launch: Callable[..., Any]) -> None:
+    value = f"${{{_VALUE}}}".encode() + b"\xff\n"
+    Path("coded").write_bytes(base64.b64encode(value))
+    Path("secrets.toml").write_text('[secrets]\nA = { provider = "file", id = "coded", decode = "base64" }\n')
+    done = launch("export", "--format", form, "--debug")
+    assert (done.returncode, done.stdout) == (65, b"")
+    _assert_clean(done.stderr, "standard error")
+
+
+def test_get_writes_the_value_and_nothing_else(emulator: Emulator, launch: Callable[..., Any]) -> None:
+    scene = _scenes(emulator)["kakaocloud"]
+    Path("secrets.toml").write_text(scene.manifest)
+    done = launch("get", "cloud://object#password", "--debug", environ=scene.environ)
+    assert (done.returncode, done.stdout) == (0, _VALUE.encode())
+    _assert_clean(done.stderr, "standard error")
+
+
+@pytest.mark.parametrize("word", [_VALUE, f"file://{_VALUE}?x", f"no such://{_VALUE}"])
+def test_get_quotes_nothing_that_may_be_a_value(word: str, launch: Callable[..., Any]) -> None:
+    done = launch("get", word, "--debug")
+    assert done.returncode == 64
+    _assert_clean(done.stdout + done.stderr, "the refusal")
+
+
+_FILES: dict[str, tuple[str, list[str]]] = {
+    "a dotenv file": (f"A={_QUOTED.decode()}\nB='{_CREDENTIAL}'\n", ["init", "--from"]),
+    "a broken dotenv file": (f"A='{_VALUE}\nB", ["init", "--from"]),
+    "a value without quotes": (f"A={_VALUE}\n{_CREDENTIAL}\n", ["init", "--from"]),
+    "a task definition": (
+        json.dumps(
+            {
+                "containerDefinitions": [
+                    {
+                        "environment": [{"name": "A", "value": _VALUE}],
+                        "secrets": [{"name": "B", "valueFrom": "b"}, {"name": "C"}],
+                        "linuxParameters": _CREDENTIAL,
+                    }
+                ]
+            }
+        ),
+        ["import"],
+    ),
+    "External Secrets": (
+        "---\n".join(
+            json.dumps(one) + "\n"
+            for one in (
+                {"kind": "Secret", "data": {"A": _VALUE}, "stringData": {"B": _CREDENTIAL}},
+                {
+                    "apiVersion": "external-secrets.io/v1",
+                    "kind": "ExternalSecret",
+                    "spec": {
+                        "target": {"template": {"data": {"A": _VALUE}}},
+                        "data": [{"secretKey": "A", "remoteRef": {"key": "a"}}],
+                    },
+                },
+                {
+                    "apiVersion": "external-secrets.io/v1",
+                    "kind": "SecretStore",
+                    "metadata": {"name": "s"},
+                    "spec": {"provider": {"vault": {"server": f"https://u:{_CREDENTIAL}@v", "auth": {"x": _VALUE}}}},
+                },
+            )
+        ),
+        ["import"],
+    ),
+    "summon": (
+        f"A: {_QUOTED.decode()}\nB: !var b\nC: !file {_QUOTED.decode()}\nD: !var:default='{_CREDENTIAL}' d\n",
+        ["import"],
+    ),
+    "teller": (
+        json.dumps(
+            {
+                "opts": {"x": _VALUE},
+                "providers": {"v": {"kind": "hashicorp", "options": {"token": _CREDENTIAL}, "maps": [{"path": "p"}]}},
+            }
+        ),
+        ["import"],
+    ),
+    "no file of any tool": (json.dumps({"A": _VALUE}), ["import"]),
+    "broken JSON": (f'{{"A": "{_CREDENTIAL}', ["import"]),
+    "broken YAML": (f"A: [{_QUOTED.decode()}", ["import"]),
+}
+
+
+@pytest.mark.parametrize("name", _FILES)
+def test_no_value_of_a_file_gets_into_a_manifest_that_is_begun(name: str, launch: Callable[..., Any]) -> None:
+    text, words = _FILES[name]
+    Path("source.yml").write_text("---\n" + text if name == "External Secrets" else text)
+    done = launch(*words, "source.yml", "--debug")
+    assert done.returncode in (0, 78), done.stderr
+    assert b"a bug" not in done.stderr
+    _assert_clean(done.stdout + done.stderr, "what is told")
+    if done.returncode == 0:
+        _assert_clean(Path("secrets.toml").read_bytes(), "the manifest")
+
+
+def test_no_value_of_the_environment_gets_into_a_manifest_that_is_begun(launch: Callable[..., Any]) -> None:
+    done = launch("init", "--debug", environ={"SOMETHING": _VALUE, "OTHER": _CREDENTIAL})
+    assert done.returncode == 0
+    _assert_clean(done.stdout + done.stderr + Path("secrets.toml").read_bytes(), "the manifest")
+
+
+@pytest.mark.parametrize("kind", ["profiles", "variables", "providers"])
+def test_completion_shows_no_value(kind: str, launch: Callable[..., Any]) -> None:
+    Path("secrets.toml").write_text(f"[env]\nX = {_QUOTED.decode()}\n[profiles.p.env]\nX = {_QUOTED.decode()}\n")
+    done = launch("completion", "--words", kind, "--debug")
+    assert (done.returncode, done.stderr) == (0, b"")
+    _assert_clean(done.stdout, "the words")
+
+
 # Every error: what a store may send, with the value in it, and what may be wrong with the value itself
 
 

@@ -159,6 +159,18 @@ def test_reports_import_no_provider_that_is_not_named(manifest: Callable[..., Pa
     assert not found.foreign
 
 
+def test_a_shell_that_completes_waits_for_little(manifest: Callable[..., Path]) -> None:
+    found = _loaded("completion", "--words", "variables", "-f", str(manifest('[secrets]\nX = "ncloud://1"\n')))
+    assert not found.foreign | found.costly
+    assert not any(name.startswith(("providers.", "fetch", "run", "cli.completion.")) for name in found.ours)
+
+
+def test_values_are_handed_out_without_click(manifest: Callable[..., Path]) -> None:
+    path = manifest('[env]\nX = "x"\n')
+    ours = _START | _RUN | {"cli.output", "outlets", "outlets.export", "outlets.formats"}
+    assert _loaded("export", "-f", str(path), "--format", "shell") == Loaded(ours, set(), set())
+
+
 # Arrows
 
 
@@ -171,8 +183,7 @@ _FLOORS = [
     {"providers"},
     {"manifest", "fetch", "inject", "groups", "placement", "cache", "progress"},
     {"run"},
-    {"report"},
-    {"copying"},
+    {"report", "outlets", "schema", "drafts", "copying"},
     {"emulator"},
     {"cli"},
     {"__main__"},
@@ -281,7 +292,7 @@ def test_other_peoples_packages_are_imported_in_one_place_each() -> None:
     expected = {
         "_secrets_exec": {"child.supervise"},  # of the one file
         "certifi": {"transports.trust"},
-        "click": {"cli.app"},
+        "click": {"cli.app", "cli.prompts"},
         "cryptography": {"cache"},
         "dotenv": {"providers.dotenv"},
         "psutil": {"child.descendants"},

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from ..errors import SIGNALLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Iterable
     from types import FrameType
-else:
-    import _signal as signal  # the same without enumerations, which cost 3 ms; numbers here, and numbers there
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 OF_THE_INTERPRETER = (signal.SIGPIPE, signal.SIGXFSZ)

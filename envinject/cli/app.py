@@ -49,11 +49,10 @@ class ClickCommand(click.Command):
     def __init__(self, name: str, row: Subcommand) -> None:
         params: list[click.Parameter] = [_click_option(option) for option in row.options]
         how: dict[str, Any] = {}
-        if row.words:
+        if row.takes_command or row.argument:
             params.append(click.Argument(["command"], nargs=-1, type=click.UNPROCESSED))
-            how["context_settings"] = {"allow_interspersed_args": False}
-        if name == "run":
-            how["epilog"] = _EXAMPLES
+        if row.takes_command:
+            how = {"context_settings": {"allow_interspersed_args": False}, "epilog": _EXAMPLES}
         params.append(_flag(_HELP_FLAGS, "Show this help.", callback=_show_help, is_eager=True, expose_value=False))
         about = row.act.__doc__
         super().__init__(name, params=params, callback=self._act, help=about, add_help_option=False, **how)
@@ -63,7 +62,9 @@ class ClickCommand(click.Command):
         return self._row.do(given, command, os.environ)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        return ["[OPTIONS]", *self._row.words.split()]
+        if self._row.takes_command:
+            return ["[OPTIONS]", "[--]", "COMMAND", "[ARGS]..."]
+        return ["[OPTIONS]", self._row.argument] if self._row.argument else ["[OPTIONS]"]
 
 
 def _click_option(option: Option) -> click.Option:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from .. import environ as environment
 from ..errors import Failures, ManifestError, SystemRefused, UsageError
 from ..log import DEBUG, NORMAL, QUIET, Log
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from ..drafts.draft import Draft
     from ..run import Order
     from .options import Option
 
@@ -20,16 +23,20 @@ if TYPE_CHECKING:
 
 
 class Subcommand(Record):
-    """One of our own commands: what it does, with which options, and `words` that may follow them, as help has them."""
+    """One of our own commands: what it does, and with which options.
+
+    `takes_command` when another command follows; `argument` is what else it takes, as the help calls it.
+    """
 
     act: Callable[..., int]
     options: Sequence[Option]
-    words: str = ""
+    takes_command: bool = False
+    argument: str = ""
 
-    def do(self, given: Values, command: Sequence[str], environ: Mapping[str, str]) -> int:
+    def do(self, given: Values, words: Sequence[str], environ: Mapping[str, str]) -> int:
         """Do it with the options that were given, and give the exit code. Raises: SecretsExecError, Failures."""
         values = options.settle(self.options, given, environ)
-        return self.act(values, command) if self.words else self.act(values)
+        return self.act(values, words) if self.takes_command or self.argument else self.act(values)
 
 
 def run(values: Values, command: Sequence[str]) -> int:
@@ -62,11 +69,149 @@ def plan(values: Values) -> int:
     return _report(values, report.plan, report.told_plan)
 
 
+def export(values: Values) -> int:
+    """Write the values of the manifest's variables, for another program."""
+    from ..outlets import export as outlet
+    from . import output
+
+    form = options.format_of(values)
+    name = options.secret_name(values, form) or outlet.SECRET_NAME
+    if values["add_mask"] and not outlet.wants_masks(form, os.environ):
+        raise UsageError("--add-mask is for a step of GitHub Actions", hint="with --format github, run by its runner")
+    _check_shown(values)
+    log = log_of(values)
+    if outlet.wants_masks(form, os.environ) and not values["add_mask"]:
+        log.warning("the log of this job will show the values as they are", hint="--add-mask hides them")
+    made = outlet.variables(_order(values), environment.given(), log)
+    text = outlet.written(made, form, name=name)
+    if values["add_mask"]:
+        output.tell_runner(outlet.masks(made).reveal())
+    output.deliver(text.reveal())
+    return 0
+
+
+def get(values: Values, words: Sequence[str]) -> int:
+    """Write the value of one reference, byte for byte, with no line end added."""
+    from ..outlets.get import get as value_of
+    from .output import deliver
+
+    reference = _only_word(words, "get", "REF")
+    _check_shown(values)
+    deliver(value_of(reference, _order(values), environment.given(), log_of(values)).reveal())
+    return 0
+
+
+def _check_shown(values: Values) -> None:
+    from .output import is_shown
+
+    if is_shown() and not values["reveal"]:
+        hint = "send it into a file or a pipe; --reveal shows the values here"
+        raise UsageError("standard output is a terminal, and values would be seen on it", hint=hint)
+
+
+def _only_word(words: Sequence[str], name: str, what: str) -> str:
+    if len(words) != 1:
+        raise UsageError(f"{name} takes one {what}", hint=f"secrets-exec {name} {what}")
+    return words[0]
+
+
+def init(values: Values) -> int:
+    """Begin a manifest: from a dotenv file's names, or the environment's. No value is carried over."""
+    from ..drafts import init as beginning
+
+    output = _output(values)
+    if values["from"]:
+        return _hand_over(beginning.from_dotenv(values["from"]), output, values)
+    draft = beginning.from_environment(environment.given())
+    if all(os.isatty(stream) for stream in range(3)):
+        from . import prompts
+
+        beginning.ask(draft, prompts.choose, prompts.ask)
+    return _hand_over(draft, output, values)
+
+
+def import_file(values: Values, words: Sequence[str]) -> int:
+    """Begin a manifest from a file of ECS, External Secrets, summon or teller. No value is carried over."""
+    from ..drafts.foreign import carried
+
+    file, output = _only_word(words, "import", "FILE"), _output(values)
+    return _hand_over(carried(file), output, values)
+
+
+def _output(values: Values) -> str:
+    from ..drafts.draft import STANDARD_OUTPUT, checked_output
+
+    output = checked_output(values["output"])
+    if values["json"] and output == STANDARD_OUTPUT:
+        raise UsageError(
+            "--json and the manifest cannot both be standard output", hint="--output FILE for the manifest"
+        )
+    return output
+
+
+def _hand_over(draft: Draft, output: str, values: Values) -> int:
+    """Write a manifest that was begun, and tell what is left to do."""
+    from ..drafts.draft import STANDARD_OUTPUT, create, told
+    from .output import deliver
+
+    log = log_of(values)
+    if output == STANDARD_OUTPUT:
+        deliver(draft.toml().encode())
+    else:
+        create(output, draft.toml())
+    for loss in draft.losses:
+        log.warning(loss.what, where=loss.where, hint=loss.hint)
+    if output == STANDARD_OUTPUT:
+        return 0
+    if not values["json"]:
+        log.notice(told(draft, output))
+        return 0
+    return _write(draft.report(output), told, as_json=True)
+
+
 def providers(values: Values) -> int:
     """List the providers that are installed, with their settings."""
     from .. import report
 
     return _write(report.providers(), report.told_providers, as_json=values["json"])
+
+
+def schema(_values: Values) -> int:
+    """Write the JSON Schema of a manifest, for editors."""
+    import json
+
+    from ..schema import schema as made
+    from .output import answer
+
+    answer(json.dumps(made(), indent=2))
+    return 0
+
+
+def completion(values: Values, words: Sequence[str]) -> int:
+    """Write a script that completes our words in bash, zsh or fish."""
+    from .completion import SHELLS, script
+    from .output import answer
+
+    if values["words"] is not None:
+        return _words(values)
+    shell = _only_word(words, "completion", "SHELL")
+    if shell not in SHELLS:
+        raise UsageError("there is no completion for that shell", hint=f"it takes one of {', '.join(SHELLS)}")
+    answer(script(shell).rstrip("\n"))
+    return 0
+
+
+def _words(values: Values) -> int:
+    """Names for a script, one a line; nothing where there are none: somebody is typing, and wants no message."""
+    from ..manifest.names import names
+    from .output import answer
+
+    found = names(values["manifest"], values["profile"])
+    kind = options.words_of(values)
+    end = "://" if kind == "providers" else ""
+    if words := getattr(found, kind):
+        answer("\n".join(f"{word}{end}" for word in words))
+    return 0
 
 
 def emulator(values: Values) -> int:
@@ -94,9 +239,7 @@ def copy(_values: Values, words: Sequence[str]) -> int:
     from ..copying import copy_itself
     from .output import answer
 
-    if len(words) != 1:
-        raise UsageError("copy takes one folder", hint="secrets-exec copy DIR")
-    path, size = copy_itself(words[0])
+    path, size = copy_itself(_only_word(words, "copy", "DIR"))
     answer(f"wrote {path}, {size / 1e6:.1f} MB")
     return 0
 
@@ -121,7 +264,7 @@ def _order(values: Values) -> Order:
         files=values["manifest"],
         profile=values["profile"],
         variables=variables,
-        only=values["only"],
+        only=values.get("only") or (),
         allowed_hosts=values["allow_endpoint"],
         offline=bool(values["offline"]),
         splay=options.seconds(values, "splay"),
@@ -160,11 +303,17 @@ def _write(found: Any, tell: Any, *, as_json: bool) -> int:
 
 
 COMMANDS: Mapping[str, Subcommand] = {
-    "run": Subcommand(run, options.RUN, "[--] COMMAND [ARGS]..."),
+    "run": Subcommand(run, options.RUN, takes_command=True),
     "check": Subcommand(check, options.READING),
     "plan": Subcommand(plan, options.READING),
+    "init": Subcommand(init, options.INIT),
+    "import": Subcommand(import_file, options.IMPORT, argument="FILE"),
+    "export": Subcommand(export, options.EXPORT),
+    "get": Subcommand(get, options.GET, argument="REF"),
     "providers": Subcommand(providers, options.LISTING),
+    "schema": Subcommand(schema, options.TELLING),
+    "completion": Subcommand(completion, options.COMPLETION, argument="SHELL"),
     "emulator": Subcommand(emulator, options.EMULATOR),
-    "copy": Subcommand(copy, options.TELLING, "DIR"),
+    "copy": Subcommand(copy, options.TELLING, argument="DIR"),
 }
 """By their names on the command line, in the order of the help."""

@@ -42,12 +42,19 @@ def main(words: Sequence[str]) -> int:
 
 
 def read(command: Subcommand, words: Sequence[str]) -> tuple[dict[str, Any], Sequence[str]] | None:
-    """The options that were given, by their keys, and the command that follows; None where it takes click to tell."""
+    """The options that were given, by their keys, and the other words; None where it takes click to tell."""
     by_flag = {flag: option for option in command.options for flag in option.flags}
     given: dict[str, Any] = {}
+    plain: list[str] = []
     left = list(reversed(words))
-    while left and left[-1][:1] == "-" and left[-1] != "-":
+    while left:
+        is_plain = left[-1][:1] != "-" or left[-1] == "-"
+        if is_plain and not command.argument:
+            break
         word = left.pop()
+        if is_plain:
+            plain.append(word)
+            continue
         if word == "--":
             break
         is_long = word.startswith("--")
@@ -66,4 +73,5 @@ def read(command: Subcommand, words: Sequence[str]) -> tuple[dict[str, Any], Seq
         if joined:
             left.append(f"-{value}")  # -qv is -q -v
         given[option.key] = True if option.takes == FLAG else given.get(option.key, 0) + 1
-    return (given, left[::-1]) if command.words or not left else None
+    plain += reversed(left)
+    return (given, plain) if command.takes_command or command.argument or not plain else None

@@ -21,11 +21,15 @@ _DEFAULTS = {FLAG: False, COUNT: 0, TEXT: None, MANY: ()}
 _NOT_GIVEN = (*_DEFAULTS.values(),)
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
+WORDS = ("profiles", "variables", "providers")
+"""The names of a manifest that a shell asks for while it completes."""
+
 
 class Option(Record):
     """One option. `takes` is FLAG, COUNT (a flag that counts), TEXT (one value) or MANY (may be repeated).
 
     `separator` divides the values of MANY in its environment variable; None divides at commas and spaces.
+    `choices` are words that it takes, where they are few.
     """
 
     name: str
@@ -34,6 +38,7 @@ class Option(Record):
     takes: str = TEXT
     metavar: str = ""
     separator: str | None = None
+    choices: Sequence[str] = ()
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -82,12 +87,14 @@ TELLING = (
     Option("quiet", "Errors only.", "-q", FLAG),
     Option("verbose", "Tell what is done; twice tells more. Never a value.", "-v", COUNT),
     Option("debug", "Tell everything; a bug shows its traceback.", takes=FLAG),
-    Option("log-format", "How messages are written: text or json.", metavar="FORMAT"),
+    Option("log-format", "How messages are written: text or json.", metavar="FORMAT", choices=("text", "json")),
 )
 RUN = (
     *MANIFEST,
     *FETCHING,
-    Option("on-conflict", "A variable that is also inherited: override, keep or error.", metavar="RULE"),
+    Option(
+        "on-conflict", "A variable that is also inherited: override, keep or error.", metavar="RULE", choices=CONFLICTS
+    ),
     Option(
         "splay", "Begin to fetch after a random time of up to this, so that many starts spread.", metavar="DURATION"
     ),
@@ -97,11 +104,21 @@ RUN = (
     *TELLING,
     Option("supervise", "Stay as the command's parent.", takes=FLAG),
     Option("grace", "As its parent: the time between TERM and KILL (10s).", metavar="DURATION"),
-    Option("forward", "As its parent: pass signals on to the child alone, or to its group.", metavar="TO"),
+    Option(
+        "forward",
+        "As its parent: pass signals on to the child alone, or to its group.",
+        metavar="TO",
+        choices=("child", "group"),
+    ),
     Option("pdeathsig", "Have the system send the command this signal when its parent dies.", metavar="SIGNAL"),
     Option("notify", "As its parent: tell systemd that it is ready when the command has started.", takes=FLAG),
     Option("watch", "As its parent: fetch again so often, and act when a value has changed.", metavar="DURATION"),
-    Option("on-change", "What a changed value does: restart (the default), exit, or signal:NAME.", metavar="ACTION"),
+    Option(
+        "on-change",
+        "What a changed value does: restart (the default), exit, or signal:NAME.",
+        metavar="ACTION",
+        choices=("restart", "exit"),
+    ),
     Option("mask", "As its parent: show names instead of values in the command's output.", takes=FLAG),
 )
 READING = (
@@ -111,7 +128,46 @@ READING = (
     Option("json", "Answer in JSON.", takes=FLAG),
     *TELLING,
 )
+GET = (
+    *(option for option in MANIFEST if option.name != "only"),
+    *FETCHING,
+    Option("reveal", "Write values to a terminal too.", takes=FLAG),
+    *TELLING,
+)
+EXPORT = (
+    *MANIFEST,
+    *FETCHING,
+    Option(
+        "format",
+        "dotenv, json, shell, docker, github or kubernetes; required.",
+        metavar="FORMAT",
+        choices=("dotenv", "json", "shell", "docker", "github", "kubernetes"),
+    ),
+    Option("name", "What the Secret of Kubernetes is called (secrets-exec).", metavar="NAME"),
+    Option("add-mask", "Have GitHub's runner hide the values, by lines on standard error.", takes=FLAG),
+    Option("reveal", "Write values to a terminal too.", takes=FLAG),
+    *TELLING,
+)
 LISTING = (Option("json", "Answer in JSON.", takes=FLAG), *TELLING)
+COMPLETION = (
+    *(option for option in MANIFEST if option.name in ("manifest", "profile")),
+    Option("words", "For the scripts: the manifest's profiles, variables or providers.", metavar="KIND", choices=WORDS),
+    *TELLING,
+)
+_OUTPUT = Option(
+    "output",
+    "The manifest to write, which must not be there yet (secrets.toml); - is standard output.",
+    None,
+    TEXT,
+    "FILE",
+)
+INIT = (
+    Option("from", "A dotenv file whose names are taken; - is standard input.", None, TEXT, "FILE"),
+    _OUTPUT,
+    Option("json", "Answer in JSON.", takes=FLAG),
+    *TELLING,
+)
+IMPORT = (_OUTPUT, Option("json", "Answer in JSON.", takes=FLAG), *TELLING)
 EMULATOR = (
     Option("seed", "What the stores hold; required.", metavar="FILE"),
     Option("host", "Loopback address to listen on (127.0.0.1).", metavar="HOST"),
@@ -183,6 +239,34 @@ def supervision(values: Mapping[str, Any]) -> Supervision | None:
         watch=seconds(values, "watch"),
         on_change=_checked("on-change", _change(values["on_change"]), "restart, exit, or signal:NAME"),
     )
+
+
+def format_of(values: Mapping[str, Any]) -> str:
+    """The format of `--format`. Raises: UsageError."""
+    from ..outlets.formats import FORMATS
+
+    form, known = values["format"], ", ".join(FORMATS)
+    if form is None:
+        raise UsageError("export needs a format", hint=f"--format takes one of {known}")
+    return str(_checked("format", form if form in FORMATS else None, f"one of {known}"))
+
+
+def words_of(values: Mapping[str, Any]) -> str:
+    """The names that `--words` asks for. Raises: UsageError."""
+    kind = values["words"]
+    return str(_checked("words", kind if kind in WORDS else None, f"one of {', '.join(WORDS)}"))
+
+
+def secret_name(values: Mapping[str, Any], form: str) -> str | None:
+    """The name of a Secret of Kubernetes; None when none is given. Raises: UsageError."""
+    from ..outlets.formats import is_secret_name
+
+    name: str | None = values["name"]
+    if name is not None and form != "kubernetes":
+        raise UsageError("--name is for --format kubernetes", hint="leave it out")
+    if name is not None:
+        _checked("name", name if is_secret_name(name) else None, "small letters, digits, '-' and '.'")
+    return name
 
 
 def _change(text: str | None) -> str | None:

@@ -7,17 +7,41 @@ import sys
 
 from ..errors import SystemRefused
 
-_STANDARD_OUTPUT = 1
+_STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
 
 
 def answer(text: str) -> None:
-    """Write a result and the end of its line. A reader that has gone ends us as it ends every program.
+    """Write a result and the end of its line. Raises: as `deliver`."""
+    deliver(f"{text}\n".encode("utf-8", "backslashreplace"))
+
+
+def is_shown() -> bool:
+    """Whether standard output is a terminal, where somebody reads along."""
+    return sys.stdout is not None and os.isatty(_STANDARD_OUTPUT)
+
+
+def tell_runner(data: bytes) -> None:
+    """Write commands to GitHub's runner to standard error, which it reads before anybody else does.
+
+    Raises: SystemRefused when it cannot be written: what is not hidden must not go on.
+    """
+    try:
+        while data:
+            data = data[os.write(_STANDARD_ERROR, data) :]
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+    else:
+        return
+    raise SystemRefused(f"the masks cannot be written to standard error: {reason}")
+
+
+def deliver(data: bytes) -> None:
+    """Write a result as it is. A reader that has gone ends us as it ends every program.
 
     Raises: SystemRefused when standard output is closed, or takes no more.
     """
     if sys.stdout is None:  # closed when we started: the descriptor may be something else by now
         raise SystemRefused("the answer cannot be written: standard output is closed")
-    data = f"{text}\n".encode("utf-8", "backslashreplace")
     try:
         while data:
             data = data[os.write(_STANDARD_OUTPUT, data) :]

@@ -20,7 +20,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-__all__ = ["DEFAULT_FILES", "TMPFS", "Composed", "Entry", "Literal", "Manifest", "OneOf", "Options", "load"]
+__all__ = [
+    "DEFAULT_FILES",
+    "TMPFS",
+    "Composed",
+    "Entry",
+    "Literal",
+    "Manifest",
+    "OneOf",
+    "Options",
+    "load",
+    "load_reference",
+]
+
+REFERENCE = "the command line"
+"""The place of a reference that is asked for alone."""
 
 SET = "--set"
 """The place whose variables are references, every one: what it names and nobody knows is an error, no literal."""
@@ -44,20 +58,45 @@ def load(
     launcher's. `warn(what, hint)` tells of what does not stop the start. Raises: Failures, with every
     ManifestError there is.
     """
+    documents = _documents(files or _found(required=not variables), warn)
+    errors: list[SecretsExecError] = []
+    known = {*providers.TYPES}.union(*(_provider_names(document, profile) for document in documents))
+    beside = [_document(place, given, known) for place, given in (variables or {}).items()]
+    tables = merge(documents, errors, profile=profile, beside=beside)
+    elsewhere = _all_names(documents) if "required_one_of" in tables["options"] else ()
+    return Reader(environ, allowed_hosts, errors).manifest(tables, profile, elsewhere)
+
+
+def load_reference(
+    reference: str,
+    files: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    profile: str | None = None,
+    allowed_hosts: Collection[str] = (),
+    warn: Callable[[str, str], None],
+) -> Manifest:
+    """A manifest that asks for that reference alone, with the providers and options of the files, if there are any.
+
+    Raises: Failures, with every ManifestError there is.
+    """
+    errors: list[SecretsExecError] = []
+    tables = merge(_documents(files or _found(required=False), warn), errors, profile=profile)
+    alone = merge([], errors, beside=[_document(REFERENCE, {"REF": reference}, ())])
+    return Reader(environ, allowed_hosts, errors).manifest(tables | {"secrets": alone["secrets"], "env": {}}, profile)
+
+
+def _documents(files: Sequence[str], warn: Callable[[str, str], None]) -> list[Node]:
     documents: list[Node] = []
     errors: list[SecretsExecError] = []
-    for file in files or _found(required=not variables):
+    for file in files:
         try:
             documents.append(read(file, warn=warn))
         except ManifestError as error:
             errors.append(error)
     if errors:
         raise Failures(errors)
-    known = {*providers.TYPES}.union(*(_provider_names(document, profile) for document in documents))
-    beside = [_document(place, given, known) for place, given in (variables or {}).items()]
-    tables = merge(documents, errors, profile=profile, beside=beside)
-    elsewhere = _all_names(documents) if "required_one_of" in tables["options"] else ()
-    return Reader(environ, allowed_hosts, errors).manifest(tables, profile, elsewhere)
+    return documents
 
 
 def _found(*, required: bool) -> list[str]:
@@ -97,6 +136,6 @@ def _document(place: str, variables: Mapping[str, str], known: Collection[str]) 
     tables: dict[str, dict[str, Node]] = {"secrets": {}, "env": {}}
     for name, value in variables.items():
         is_known = is_reference(value) and value.partition("://")[0] in known
-        table = "secrets" if is_known or place == SET else "env"
+        table = "secrets" if is_known or place in (SET, REFERENCE) else "env"
         tables[table][name] = Node(value, source, (table, name))
     return Node({table: Node(members, source, (table,)) for table, members in tables.items()}, source)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Tables = dict[str, dict[str, Node]]
 
 TABLES = ("providers", "secrets", "env", "options", "cache")
-_TOP = ("manifest", "$schema", "profiles", *TABLES)
+TOP = ("manifest", "$schema", "profiles", *TABLES)
 
 
 def merge(
@@ -75,7 +75,7 @@ def _is_removal(node: Node) -> bool:
 
 
 def _check_head(document: Node, errors: list[SecretsExecError]) -> None:
-    errors += unknown(document, _TOP, "", "the manifest")
+    errors += unknown(document, TOP, "", "the manifest")
     version = document.value.get("manifest")
     if version is not None and (isinstance(version.value, bool) or version.value not in (1, "1")):
         errors.append(

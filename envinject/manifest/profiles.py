@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Profiles = Mapping[str, Sequence[Node]]
 
 TABLES = ("providers", "secrets", "env", "options")
-_KNOWN = ("inherits", *TABLES)
+KNOWN = ("inherits", *TABLES)
 
 
 def chosen(documents: Sequence[Node], name: str | None, errors: list[SecretsExecError]) -> list[Node]:
@@ -47,7 +47,7 @@ def _collected(documents: Sequence[Node], errors: list[SecretsExecError]) -> Pro
             continue
         for name, node in table.value.items():
             if isinstance(node.value, dict):
-                errors += unknown(node, _KNOWN, "profile.", "a profile")
+                errors += unknown(node, KNOWN, "profile.", "a profile")
                 profiles.setdefault(name, []).append(node)
             else:
                 hint = f"write [profiles.{shown(name)}.secrets], say"

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from ..providers.base import Provider, Setting
 
 _OF_A_FILE = ("file", "mode", "name")
-_SECRET = (*COORDINATES, "expand", "required", "default", "decode", "as", *_OF_A_FILE, "description")
+SECRET_FIELDS = (*COORDINATES, "expand", "required", "default", "decode", "as", *_OF_A_FILE, "description")
+EXPAND_FIELDS = ("prefix", "case", "keys", "omit", "rename", "nested")
 _LONGEST_FILE_NAME = 200  # of 249 that memfd_create(2) takes
-_EXPAND = ("prefix", "case", "keys", "omit", "rename", "nested")
 
 
 class Reader(Fields):
@@ -286,7 +286,7 @@ class Reader(Fields):
             self._check_name(name, node, options, injects=True)
             self.errors.append(node.value)
             return None
-        self.errors += unknown(node, _SECRET, "secret.", "a secret")
+        self.errors += unknown(node, SECRET_FIELDS, "secret.", "a secret")
         given = {field for field in node.value if node.value[field].value is not None}
         expansion = self._expansion(name, node, options) if "expand" in given else None
         self._check_name(name, node, options, injects="expand" not in given or _is_off(node.value["expand"]))
@@ -415,8 +415,8 @@ class Reader(Fields):
         if not isinstance(expand.value, dict):
             return Expansion(f"{name}_") if self.flag(node, "expand") else None
         before = len(self.errors)
-        self.errors += unknown(expand, _EXPAND, "expand.", "expand")
-        given = expand.value.keys() & set(_EXPAND)
+        self.errors += unknown(expand, EXPAND_FIELDS, "expand.", "expand")
+        given = expand.value.keys() & set(EXPAND_FIELDS)
         prefix = self.text(expand, "prefix") if "prefix" in given else f"{name}_"
         if "prefix" in given and prefix and not is_name(prefix):
             self.fault(expand.value["prefix"], "the prefix can begin no variable's name", "letters, digits and '_'")

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import pytest
 from launching import LAUNCHER, PATIENCE
 
-from envinject.cli.options import COUNT, EMULATOR, FLAG, LISTING, MANY, READING, RUN, TEXT, Option
+from envinject.cli.commands import COMMANDS
+from envinject.cli.options import COUNT, FLAG, MANY, RUN, TEXT, Option
 
-OPTIONS = {option.name: option for option in (*RUN, *READING, *LISTING, *EMULATOR)}
+OPTIONS = {option.name: option for row in COMMANDS.values() for option in row.options}
 _CANARY = "hunter2-canary"
 
 Done = subprocess.CompletedProcess[bytes]
@@ -75,11 +76,27 @@ EXAMPLES = {
     "offline": Example(_CLOUD, "", lambda done: done.returncode == 64 and b"--offline needs a cache" in done.stderr),
     "fetch": Example("check -f nowhere.toml @", "", lambda done: done.returncode == 66),
     "json": Example("plan -f literal.toml @", "", lambda done: done.stdout.startswith(b"{")),
+    "format": Example("export -f literal.toml @", "json", lambda done: done.stdout.startswith(b"{")),
+    "name": Example(
+        "export -f literal.toml @ --format kubernetes", "shop", lambda done: b'name: "shop"' in done.stdout
+    ),
+    "words": Example("completion -f literal.toml @", "variables", lambda done: done.stdout == b"GREETING\nOTHER\n"),
+    "from": Example("init @ --output -", "more.env", lambda done: b"MORE = " in done.stdout),
+    "output": Example("init --from missing.env @", "x.yaml", lambda done: done.returncode == 64),
+    "add-mask": Example(
+        "export --set A=env://HOME --format github @",
+        "",
+        lambda done: done.stderr.startswith(b"::add-mask::/"),
+        {"GITHUB_ACTIONS": "true"},
+    ),
     "seed": Example("emulator @", "missing.toml", lambda done: done.returncode == 78),
     "port": Example("emulator --seed missing.toml @", "70000", _senseless),
 }
 SERVED = {"tls": "", "host": "127.0.0.9"}
 """Options that only an emulator that runs can show, and their values."""
+
+SEEN = {"reveal"}
+"""Options that only a terminal can show: in the tests of what they are for."""
 
 
 @pytest.fixture
@@ -109,7 +126,7 @@ def _spelled(option: Option, value: str) -> list[list[str]]:
 
 
 def test_every_option_of_the_table_has_an_example() -> None:
-    assert EXAMPLES.keys() | SERVED.keys() == OPTIONS.keys()
+    assert EXAMPLES.keys() | SERVED.keys() | SEEN == OPTIONS.keys()
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -159,7 +176,8 @@ def test_these_words_leave_a_flag_off(launch: Launch, literal: Path, text: str) 
 
 @pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if option.takes in (FLAG, COUNT)])
 def test_any_other_word_for_a_flag_is_64_and_not_echoed(observe: Callable[..., Done], name: str) -> None:
-    example = EXAMPLES.get(name, EXAMPLES["seed"])
+    of = next(command for command, row in COMMANDS.items() if OPTIONS[name] in row.options)
+    example = EXAMPLES.get(name, Example(f"{of} @", "", bool))
     variable = OPTIONS[name].variable
     done = observe(example, **{variable: _CANARY})
     assert (done.returncode, done.stdout) == (64, b"")
@@ -255,10 +273,10 @@ def test_a_wrong_option_is_64_not_echoed_and_nothing_runs(launch: Launch, litera
     _assert_our_words(done.stderr)
 
 
-@pytest.mark.parametrize("command", ["check", "plan", "providers", "emulator"])
-@pytest.mark.parametrize("wrong", ["--jsno", f"--jsno={_CANARY}", "-Z", _CANARY, f"--quiet={_CANARY}"])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "run"])
+@pytest.mark.parametrize("wrong", ["--jsno", f"--jsno={_CANARY}", "-Z", f"{_CANARY} {_CANARY}", f"--quiet={_CANARY}"])
 def test_so_it_is_for_the_other_commands(launch: Launch, command: str, wrong: str) -> None:
-    done = launch(command, wrong)
+    done = launch(command, *wrong.split())
     assert (done.returncode, done.stdout) == (64, b"")
     assert _CANARY.encode() not in done.stderr
     _assert_our_words(done.stderr)
