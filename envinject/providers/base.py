@@ -64,7 +64,10 @@ class ReadFile(Record):
 
 
 class Once(Record):
-    """A flow that runs once for all flows of this provider that ask for it by this key."""
+    """A flow that runs once for all flows of this provider that ask for it by this key.
+
+    A timeline shows the key, so it is a word that says what is waited for, and no secret.
+    """
 
     key: Hashable
     flow: Callable[[], Flow[Any]]

@@ -10,9 +10,10 @@ from ..record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Protocol
 
+    from ..timeline import Phases
     from ..url import Endpoint
 
 CONNECT_SECONDS = 3.0
@@ -85,6 +86,9 @@ if TYPE_CHECKING:
     Tag = int
     """The engine's number of an attempt."""
 
+    Measure = Callable[[Tag, Phases], None]
+    """Who wants to know how far an attempt had come at what time; told before the attempt's outcome."""
+
     class Transport(Protocol):
         """What every transport does (`tests/transports/test_contract.py` holds it to this)."""
 
@@ -124,10 +128,10 @@ def ends_in_its_head(status: int, headers: Mapping[str, str], body: bytes) -> bo
     return status == 200 and not body and "content-length" not in headers and "transfer-encoding" not in headers
 
 
-def open_transport(environ: Mapping[str, str]) -> Transport:
+def open_transport(environ: Mapping[str, str], measure: Measure | None = None) -> Transport:
     """The transport of this run, imported now and not earlier. `environ` is the launcher's environment.
 
-    SECRETS_EXEC_TRANSPORT names it; without that it is curl where pycurl is installed.
+    SECRETS_EXEC_TRANSPORT names it; without that it is curl where pycurl is installed. `measure` is told of times.
     Raises: UsageError when the one that is named is not there.
     """
     name = environ.get("SECRETS_EXEC_TRANSPORT", "")
@@ -137,11 +141,11 @@ def open_transport(environ: Mapping[str, str]) -> Transport:
         try:
             from .curl import CurlTransport
 
-            return CurlTransport(environ)
+            return CurlTransport(environ, measure)
         except ImportError:
             pass
         if name:
             raise UsageError("the transport curl needs pycurl", hint="pip install pycurl, or leave the variable out")
     from .requests import RequestsTransport
 
-    return RequestsTransport(environ)
+    return RequestsTransport(environ, measure)
