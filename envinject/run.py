@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from .manifest import Entry, Manifest
     from .reference import SecretRef
     from .secret import Secret
+    from .timeline import Timeline
 
 
 class Order(Record):
     """What the command line and the environment ask for.
 
     `variables` come beside the manifest files, by where they were said. `options` go over the manifest's. `splay`
-    is the longest time, in seconds, that the fetching waits by chance.
+    is the longest time, in seconds, that the fetching waits by chance. `timings` is a file for a picture of the fetch.
     """
 
     files: Sequence[str] = ()
@@ -42,6 +43,7 @@ class Order(Record):
     allowed_hosts: Sequence[str] = ()
     offline: bool = False
     splay: float = 0.0
+    timings: str | None = None
     options: Mapping[str, Any] | None = None
 
 
@@ -110,14 +112,40 @@ def prepare(order: Order, given: Mapping[bytes, bytes], log: Log) -> Manifest:
 
 
 def fetched(
-    manifest: Manifest, order: Order, given: Mapping[bytes, bytes], log: Log, started: float
+    manifest: Manifest,
+    order: Order,
+    given: Mapping[bytes, bytes],
+    log: Log,
+    started: float,
+    timeline: Timeline | None = None,
 ) -> Mapping[SecretRef, Secret | SecretsExecError]:
-    """What the manifest's secrets hold, or why that is not known. Raises: ManifestError, UsageError for the cache."""
-    if not manifest.entries:
-        return {}
-    from .fetch import fetch  # literals need none of it
+    """What the manifest's secrets hold, or why that is not known. Raises: ManifestError, UsageError for the cache.
 
-    return fetch(manifest, given, log, started, offline=order.offline)
+    What happens when is told to the `timeline`, and drawn where somebody wants to see it.
+    """
+    wants_picture = order.timings is not None or log.verbosity >= VERBOSE
+    if wants_picture and timeline is None:
+        from .timeline import Timeline  # only where somebody wants to know
+
+        timeline = Timeline(started)
+    found: Mapping[SecretRef, Secret | SecretsExecError] = {}
+    if manifest.entries:
+        from .fetch import fetch  # literals need none of it
+
+        found = fetch(manifest, given, log, started, offline=order.offline, timeline=timeline)
+    if wants_picture and timeline is not None:
+        _draw(timeline, order.timings, log)
+    return found
+
+
+def _draw(timeline: Timeline, path: str | None, log: Log) -> None:
+    from .picture import as_lines, save
+
+    if log.verbosity >= VERBOSE and not log.as_json:
+        for line in as_lines(timeline):
+            log.step(line)
+    if path is not None and (problem := save(timeline, path)):
+        log.warning(f"the timings cannot be written: {problem}", where=path)
 
 
 def withheld_names(manifest: Manifest) -> frozenset[str]:

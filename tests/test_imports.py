@@ -144,7 +144,7 @@ def test_reports_import_no_provider_that_is_not_named(manifest: Callable[..., Pa
 _FLOORS = [
     {"errors", "secret", "record"},
     {"reference", "expand", "template", "environ", "child", "log", "jsontext", "jsonplain", "files", "url", "duration"}
-    | {"timeline"},
+    | {"timeline", "picture"},
     {"transports"},
     {"providers.base"},
     {"providers.dotenv", "providers.env", "providers.file", "providers.kakaocloud", "providers.ncloud"},

@@ -113,6 +113,7 @@ def _order(values: Values) -> Order:
         allowed_hosts=values["allow_endpoint"],
         offline=bool(values["offline"]),
         splay=options.seconds(values, "splay"),
+        timings=options.timings(values),
         options=options.run_options(values),
     )
 
@@ -130,8 +131,10 @@ def _env_file(path: str) -> dict[str, str]:
 
 
 def _report(values: Values, make: Any, tell: Any) -> int:
-    given = environment.given()
-    found = make(_order(values), given, log_of(values), fetching=values["fetch"])
+    given, log = environment.given(), log_of(values)
+    if values["timings"] and not values["fetch"]:
+        log.warning("--timings draws a fetch, and nothing is fetched", hint="add --fetch")
+    found = make(_order(values), given, log, fetching=values["fetch"])
     return _write(found, tell, as_json=values["json"])
 
 

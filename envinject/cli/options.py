@@ -77,6 +77,13 @@ FETCHING = (
     Option("timeout", "For the whole start (120s).", metavar="DURATION"),
     Option("concurrency", "Requests under way at once (16).", "-j", metavar="N"),
     Option("offline", "Ask no store; take the last good values from the cache.", takes=FLAG),
+    Option(
+        "timings",
+        "Draw when each secret waited and was answered: a .svg, or a .json for tracing viewers.",
+        None,
+        TEXT,
+        "FILE",
+    ),
 )
 TELLING = (
     Option("quiet", "Errors only.", "-q", FLAG),
@@ -163,6 +170,16 @@ def run_options(values: Mapping[str, Any]) -> dict[str, Any]:
     elif values.get("pristine"):
         options["inherit"] = False
     return options
+
+
+def timings(values: Mapping[str, Any]) -> str | None:
+    """The file for a picture of the fetch; None without one. Raises: UsageError when its name does not say which."""
+    if values["timings"] is None:
+        return None
+    from ..picture import FORMS
+
+    path = str(values["timings"])
+    return str(_checked("timings", path if path.endswith(FORMS) else None, f"a file that ends in {' or '.join(FORMS)}"))
 
 
 def supervision(values: Mapping[str, Any]) -> Supervision | None:

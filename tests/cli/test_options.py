@@ -72,6 +72,7 @@ EXAMPLES = {
     "watch": Example(_RUN, "soon", _senseless),
     "on-change": Example("--watch 1h -f literal.toml @ -- env", "reload", _senseless),
     "mask": Example("--set SECRET=env://HOME @ -- printenv SECRET", "", lambda done: done.stdout == b"[SECRET]\n"),
+    "timings": Example(_RUN, "t.png", _senseless),
     "offline": Example(_CLOUD, "", lambda done: done.returncode == 64 and b"--offline needs a cache" in done.stderr),
     "fetch": Example("check -f nowhere.toml @", "", lambda done: done.returncode == 66),
     "json": Example("plan -f literal.toml @", "", lambda done: done.stdout.startswith(b"{")),
