@@ -31,7 +31,7 @@ _LIGHT = {
     ASKS: "#2f7fd1",
     RECEIVES: "#22994f",
     PAUSES: "#d64545",
-    READS: "#22994f",
+    READS: "#1b9e9e",
 }
 _DARK = _LIGHT | {WAITS: "#4b525c"}
 _ROW, _LABEL, _BARS, _NOTE, _TOP = 22, 330, 620, 190, 58

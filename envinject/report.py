@@ -6,19 +6,22 @@ import time
 
 from . import inject
 from . import providers as registry
-from .errors import Failures, SecretsExecError
-from .log import printable
+from .errors import Failures, NotFound, SecretsExecError
 from .manifest import Entry
 from .run import fetched, for_templates, prepare
+from .sheet import BAD, DOUBTFUL, FAINT, GOOD, STRONG, Line, Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Any
 
     from .log import Log
-    from .manifest import Composed, Literal
+    from .manifest import Composed, Literal, Manifest
+    from .providers.base import Found
     from .run import Order
+    from .sheet import Sheet
+    from .timeline import Timeline
 
 SHAPE = 1
 """The version of the JSON that these commands write."""
@@ -27,16 +30,20 @@ SHAPE = 1
 def check(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: bool) -> dict[str, Any]:
     """Whether the manifest makes sense and, when fetching, whether every secret resolves.
 
-    Keys: `shape`, `ok`, `exit_code`, `variables` (as in `plan`), `problems` (message, where, hint, exit_code).
-    Problems are told on standard error too.
+    Keys: `shape`, `ok`, `exit_code`, `variables` (as in `plan`), `problems` (message, where, hint, exit_code); when
+    fetching, `secrets`: `reference`, `variables` (their names), `result` (ok, absent, failed), `exit_code`, `seconds`
+    (None where it was not read), `answers` (what came of each request). Problems are told on standard error too.
     """
+    secrets: list[dict[str, Any]] = []
     try:
-        found = plan(order, given, log, fetching=fetching)
+        found = _planned(order, given, log, secrets, fetching=fetching)
     except Failures as failures:
-        return _failed(failures, log)
+        answer = _failed(failures, log)
     except SecretsExecError as error:
-        return _failed(Failures([error]), log)
-    return {"shape": SHAPE, "ok": True, "exit_code": 0, "variables": found["variables"], "problems": []}
+        answer = _failed(Failures([error]), log)
+    else:
+        answer = {"shape": SHAPE, "ok": True, "exit_code": 0, "variables": found["variables"], "problems": []}
+    return answer | ({"secrets": secrets} if fetching else {})
 
 
 def plan(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: bool) -> dict[str, Any]:
@@ -47,6 +54,13 @@ def plan(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: bool
     environment has that name), `bytes` (when fetching).
     Raises: Failures, SecretsExecError.
     """
+    return _planned(order, given, log, [], fetching=fetching)
+
+
+def _planned(
+    order: Order, given: Mapping[bytes, bytes], log: Log, secrets: list[dict[str, Any]], *, fetching: bool
+) -> dict[str, Any]:
+    """The plan; what is fetched for it is told in `secrets`, whether it comes to a plan or not."""
     started = time.monotonic()
     manifest = prepare(order, given, log)
     if not fetching:
@@ -55,10 +69,44 @@ def plan(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: bool
         rows += [(one.name, _own_row(one, given)) for one in manifest.templates]
         variables = [row for name, row in rows if inject.is_wanted(name, manifest.only)]
         return {"shape": SHAPE, "profile": manifest.profile, "variables": variables}
-    found = fetched(manifest, order, given, log, started)
+    from .timeline import Timeline  # only where something is fetched
+
+    timeline = Timeline(started)
+    found = fetched(manifest, order, given, log, started, timeline)
+    secrets += _secrets(manifest, found, timeline)
     made = inject.injections(manifest, found, for_templates(given, manifest))
     variables = [_fetched_row(injection, given) for injection in made]
     return {"shape": SHAPE, "profile": manifest.profile, "variables": variables}
+
+
+def _secrets(manifest: Manifest, found: Found, timeline: Timeline) -> list[dict[str, Any]]:
+    """A row for each distinct secret: what came of reading it, and how long that took."""
+    by_target: dict[Any, list[Entry]] = {}
+    for entry in manifest.entries:
+        by_target.setdefault(entry.target, []).append(entry)
+    rows = []
+    for ref, entries in by_target.items():
+        outcome, track = found[ref], timeline.of(ref)
+        is_needed = any(entry.required and entry.default is None for entry in entries)
+        result, code = "ok", 0
+        if isinstance(outcome, SecretsExecError):
+            is_absent = isinstance(outcome, NotFound) and not is_needed
+            result, code = ("absent", 0) if is_absent else ("failed", outcome.exit_code)
+        rows.append(
+            {
+                "reference": str(entries[0].shown.whole),
+                "variables": [_name(entry) for entry in entries],
+                "result": result,
+                "exit_code": code,
+                "seconds": None if track is None else round(track.seconds, 6),
+                "answers": [attempt.outcome for attempt in track.attempts] if track else [],
+            }
+        )
+    return rows
+
+
+def _name(entry: Entry) -> str:
+    return entry.name if entry.expansion is None else f"{entry.expansion.prefix}*"
 
 
 def _failed(failures: Failures, log: Log) -> dict[str, Any]:
@@ -78,7 +126,7 @@ def _failed(failures: Failures, log: Log) -> dict[str, Any]:
 def _row(entry: Entry, given: Mapping[bytes, bytes]) -> dict[str, Any]:
     shown = entry.shown
     return {
-        "name": entry.name if entry.expansion is None else f"{entry.expansion.prefix}*",
+        "name": _name(entry),
         "provider": shown.provider,
         "id": shown.id,
         "version": shown.version,
@@ -133,51 +181,56 @@ def _provider(name: str) -> dict[str, Any]:
     }
 
 
-def told_check(found: Mapping[str, Any]) -> str:
-    """One line: how many variables are fine, or how many problems there are."""
+def told_check(found: Mapping[str, Any]) -> Sheet:
+    """One line: how many variables are fine, or how many problems there are; above it what each secret took."""
     if found["ok"]:
-        return f"ok: {len(found['variables'])} variables"
-    return f"not ok: {len(found['problems'])} problems"
+        end = Line(f"ok: {len(found['variables'])} variables", GOOD)
+    else:
+        end = Line(f"not ok: {len(found['problems'])} problems", BAD)
+    if not found.get("secrets"):
+        return [end]
+    rows = [_told_secret(row) for row in found["secrets"]]
+    tones = {"ok": GOOD, "absent": DOUBTFUL, "failed": BAD}
+    return [Table(("SECRET", "RESULT", "TIME", "ANSWERS", "VARIABLES"), rows, tones), end]
 
 
-def told_plan(found: Mapping[str, Any]) -> str:
+def _told_secret(row: Mapping[str, Any]) -> tuple[str, ...]:
+    time_ = "" if row["seconds"] is None else f"{row['seconds'] * 1000:.1f} ms"
+    return row["reference"], row["result"], time_, ", ".join(row["answers"]), ", ".join(row["variables"])
+
+
+def told_plan(found: Mapping[str, Any]) -> Sheet:
     """A table with a row for each variable."""
-    rows: list[tuple[str, ...]] = [("VARIABLE", "FROM", "REQUIRED", "BYTES", "WHERE")]
-    rows += [_told_row(row) for row in found["variables"]]
-    return _table(rows)
+    rows = [_told_row(row) for row in found["variables"]]
+    return [Table(("VARIABLE", "FROM", "REQUIRED", "BYTES", "WHERE"), rows, {"no": FAINT})]
 
 
 def _told_row(row: Mapping[str, Any]) -> tuple[str, ...]:
-    revision = next((f"?{name}={row[name]}" for name in ("version", "stage") if row[name]), "")
-    key = f"#{row['key']}" if row["key"] is not None else ""
-    source = f"{row['provider']}://{row['id']}{revision}{key}" if row["provider"] else _own_source(row)
     return (
         row["name"],
-        source,
+        _source(row),
         "yes" if row["required"] else "no",
         str(row.get("bytes", "")),
         row["where"].split(", ")[0],
     )
 
 
-def _own_source(row: Mapping[str, Any]) -> str:
-    return f"a template of {', '.join(row['made_of'])}" if row["made_of"] else "the manifest"
+def _source(row: Mapping[str, Any]) -> str:
+    if not row["provider"]:
+        return f"a template of {', '.join(row['made_of'])}" if row["made_of"] else "the manifest"
+    revision = next((f"?{name}={row[name]}" for name in ("version", "stage") if row[name]), "")
+    key = f"#{row['key']}" if row["key"] is not None else ""
+    return f"{row['provider']}://{row['id']}{revision}{key}"
 
 
-def told_providers(found: Mapping[str, Any]) -> str:
+def told_providers(found: Mapping[str, Any]) -> Sheet:
     """A paragraph for each provider."""
     lines = []
     for row in found["providers"]:
-        lines.append(f"{row['type']}: {row['about']}")
-        lines += [f"  {name}: {form}" for name, form in row["coordinates"].items()]
-        lines += [f"  {name}_env, {name}_file: default {' or '.join(v)}" for name, v in row["credentials"].items()]
-        lines += [f"  {name}: {about}" for name, about in row["settings"].items()]
-    return "\n".join(lines)
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    rows = [tuple(map(printable, row)) for row in rows]
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+        lines.append(Line(f"{row['type']}: {row['about']}", STRONG))
+        lines += [Line(f"  {name}: {form}") for name, form in row["coordinates"].items()]
+        lines += [
+            Line(f"  {name}_env, {name}_file: default {' or '.join(v)}") for name, v in row["credentials"].items()
+        ]
+        lines += [Line(f"  {name}: {about}") for name, about in row["settings"].items()]
+    return lines

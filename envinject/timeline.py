@@ -163,11 +163,14 @@ class Timeline:
         self.started = started
         self.tracks: list[Track] = []
         self._by_tag: dict[int, Attempt] = {}
+        self._by_ref: dict[SecretRef, Track] = {}
 
     def track(self, provider: str, of: Sequence[SecretRef] | Hashable) -> Track:
         """A new track: `of` are the references that are read, a tuple, or the word for what others wait for."""
-        self.tracks.append(Track(provider, of, self._by_tag))
-        return self.tracks[-1]
+        track = Track(provider, of, self._by_tag)
+        self.tracks.append(track)
+        self._by_ref.update(dict.fromkeys(track.refs, track))
+        return track
 
     def measured(self, tag: int, phases: Phases) -> None:
         """A transport tells how far an attempt had come; it may do so from a thread of its own."""
@@ -176,7 +179,7 @@ class Timeline:
 
     def of(self, ref: SecretRef) -> Track | None:
         """The track on which a secret was read; None when none was, since its value came from elsewhere."""
-        return next((track for track in self.tracks if ref in track.refs), None)
+        return self._by_ref.get(ref)
 
     @property
     def ends(self) -> float:

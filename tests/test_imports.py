@@ -134,7 +134,7 @@ def test_a_supervised_run_imports_what_forks_as_well(manifest: Callable[..., Pat
 @pytest.mark.parametrize("command", ["check", "plan"])
 def test_reports_import_no_provider_that_is_not_named(manifest: Callable[..., Path], command: str) -> None:
     found = _loaded(command, "-f", str(manifest('[env]\nX = "x"\n')))
-    assert found.ours == _START | _RUN | {"cli.output", "report", "manifest.lines"}
+    assert found.ours == _START | _RUN | {"cli.output", "report", "sheet", "manifest.lines"}
     assert not found.foreign
 
 
@@ -144,7 +144,7 @@ def test_reports_import_no_provider_that_is_not_named(manifest: Callable[..., Pa
 _FLOORS = [
     {"errors", "secret", "record"},
     {"reference", "expand", "template", "environ", "child", "log", "jsontext", "jsonplain", "files", "url", "duration"}
-    | {"timeline", "picture"},
+    | {"timeline", "picture", "sheet"},
     {"transports"},
     {"providers.base"},
     {"providers.dotenv", "providers.env", "providers.file", "providers.kakaocloud", "providers.ncloud"},

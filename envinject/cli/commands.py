@@ -139,10 +139,10 @@ def _report(values: Values, make: Any, tell: Any) -> int:
 
 
 def _write(found: Any, tell: Any, *, as_json: bool) -> int:
-    from .output import answer
+    from .output import answer, show
 
     if not as_json:
-        answer(tell(found))
+        show(tell(found))
     else:
         import json
 

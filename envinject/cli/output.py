@@ -7,7 +7,18 @@ import sys
 
 from ..errors import SystemRefused
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..sheet import Sheet
+
 _STANDARD_OUTPUT = 1
+
+
+def show(sheet: Sheet) -> None:
+    """Write a result for people. Raises: SystemRefused."""
+    from ..sheet import plain
+
+    answer(plain(sheet))
 
 
 def answer(text: str) -> None:
