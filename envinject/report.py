@@ -9,6 +9,7 @@ from . import providers as registry
 from .errors import Failures, NotFound, SecretsExecError
 from .manifest import Entry
 from .run import fetched, for_templates, prepare
+from .secret import Secret
 from .sheet import BAD, DOUBTFUL, FAINT, GOOD, STRONG, Line, Table
 
 TYPE_CHECKING = False
@@ -46,15 +47,30 @@ def check(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: boo
     return answer | ({"secrets": secrets} if fetching else {})
 
 
-def plan(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: bool) -> dict[str, Any]:
+def plan(
+    order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: bool, since: str | None = None
+) -> dict[str, Any]:
     """The variables that would be set, in the manifest's order, with the lengths of their values when fetching.
 
     Keys: `shape`, `profile` (None where none was chosen), `variables`: a list of `name`, `provider`, `id`, `version`,
     `stage`, `key`, `expand`, `made_of` (the names in a template), `required`, `where`, `inherited` (whether the
-    environment has that name), `bytes` (when fetching).
-    Raises: Failures, SecretsExecError.
+    environment has that name), and when fetching `read` (the version or stage that the store says it gave, else None)
+    and `bytes`. With `since`, a file with an earlier plan, also `changes`: a list of `name`, `change` (added, removed,
+    changed) and `fields`, each with what was and what is. Raises: Failures, SecretsExecError.
     """
-    return _planned(order, given, log, [], fetching=fetching)
+    earlier = None if since is None else _earlier(since)
+    found = _planned(order, given, log, [], fetching=fetching)
+    if earlier is None:
+        return found
+    from .changes import between
+
+    return found | {"changes": between(earlier, found)}
+
+
+def _earlier(path: str) -> Mapping[str, Any]:
+    from .changes import read  # only where something is compared
+
+    return read(path, SHAPE)
 
 
 def _planned(
@@ -75,7 +91,7 @@ def _planned(
     found = fetched(manifest, order, given, log, started, timeline)
     secrets += _secrets(manifest, found, timeline)
     made = inject.injections(manifest, found, for_templates(given, manifest))
-    variables = [_fetched_row(injection, given) for injection in made]
+    variables = [_fetched_row(injection, found, given) for injection in made]
     return {"shape": SHAPE, "profile": manifest.profile, "variables": variables}
 
 
@@ -154,15 +170,17 @@ def _own_row(source: Literal | Composed, given: Mapping[bytes, bytes]) -> dict[s
     }
 
 
-def _fetched_row(injection: inject.Injection, given: Mapping[bytes, bytes]) -> dict[str, Any]:
+def _fetched_row(injection: inject.Injection, found: Found, given: Mapping[bytes, bytes]) -> dict[str, Any]:
     source = injection.source
+    outcome = found[source.target] if isinstance(source, Entry) else None
     row = _row(source, given) if isinstance(source, Entry) else _own_row(source, given)
     changed = {
         "name": injection.name,
         "key": injection.key or row["key"],
         "inherited": injection.name.encode() in given,
     }
-    return row | changed | {"bytes": len(injection.value)}
+    revision = outcome.revision if isinstance(outcome, Secret) else ""
+    return row | changed | {"read": revision or None, "bytes": len(injection.value)}
 
 
 def providers() -> dict[str, Any]:
@@ -200,19 +218,41 @@ def _told_secret(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def told_plan(found: Mapping[str, Any]) -> Sheet:
-    """A table with a row for each variable."""
-    rows = [_told_row(row) for row in found["variables"]]
-    return [Table(("VARIABLE", "FROM", "REQUIRED", "BYTES", "WHERE"), rows, {"no": FAINT})]
+    """A table with a row for each variable, and one with what has changed."""
+    has_read = any("read" in row for row in found["variables"])
+    head = ("VARIABLE", "FROM", *["READ"] * has_read, "REQUIRED", "BYTES", "WHERE")
+    rows = [_told_row(row, has_read=has_read) for row in found["variables"]]
+    sheet: list[Line | Table] = [Table(head, rows, {"no": FAINT})]
+    if "changes" not in found:
+        return sheet
+    changes = [_told_change(change) for change in found["changes"]]
+    sheet += [Line(""), Line(f"changes: {len(changes)}", STRONG)]
+    tones = {"added": GOOD, "removed": BAD, "changed": DOUBTFUL}
+    return [*sheet, Table(("", "", ""), changes, tones)] if changes else sheet
 
 
-def _told_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _told_row(row: Mapping[str, Any], *, has_read: bool) -> tuple[str, ...]:
     return (
         row["name"],
         _source(row),
+        *[row.get("read") or ""] * has_read,
         "yes" if row["required"] else "no",
         str(row.get("bytes", "")),
         row["where"].split(", ")[0],
     )
+
+
+def _told_change(change: Mapping[str, Any]) -> tuple[str, ...]:
+    fields = (f"{name}: {_shown(was)} -> {_shown(now)}" for name, (was, now) in change["fields"].items())
+    return change["change"], change["name"], ", ".join(fields)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "none"
+    if value is None or isinstance(value, bool):
+        return "none" if value is None else "yes" if value else "no"
+    return str(value)
 
 
 def _source(row: Mapping[str, Any]) -> str:

@@ -151,7 +151,7 @@ _FLOORS = [
     {"providers"},
     {"manifest", "fetch", "inject", "cache", "progress"},
     {"run"},
-    {"report"},
+    {"report", "changes"},
     {"emulator"},
     {"cli"},
     {"__main__"},

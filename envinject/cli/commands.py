@@ -59,7 +59,7 @@ def plan(values: Values) -> int:
     """Tell which variables would be set, and from where."""
     from .. import report
 
-    return _report(values, report.plan, report.told_plan)
+    return _report(values, report.plan, report.told_plan, since=values["since"])
 
 
 def providers(values: Values) -> int:
@@ -130,11 +130,11 @@ def _env_file(path: str) -> dict[str, str]:
     raise problem
 
 
-def _report(values: Values, make: Any, tell: Any) -> int:
+def _report(values: Values, make: Any, tell: Any, **how: Any) -> int:
     given, log = environment.given(), log_of(values)
     if values["timings"] and not values["fetch"]:
         log.warning("--timings draws a fetch, and nothing is fetched", hint="add --fetch")
-    found = make(_order(values), given, log, fetching=values["fetch"])
+    found = make(_order(values), given, log, fetching=values["fetch"], **how)
     return _write(found, tell, as_json=values["json"])
 
 
@@ -153,7 +153,7 @@ def _write(found: Any, tell: Any, *, as_json: bool) -> int:
 COMMANDS: Mapping[str, Subcommand] = {
     "run": Subcommand(run, options.RUN, takes_command=True),
     "check": Subcommand(check, options.READING),
-    "plan": Subcommand(plan, options.READING),
+    "plan": Subcommand(plan, options.PLANNING),
     "providers": Subcommand(providers, options.LISTING),
     "emulator": Subcommand(emulator, options.EMULATOR),
 }

@@ -118,6 +118,7 @@ READING = (
     Option("json", "Answer in JSON.", takes=FLAG),
     *TELLING,
 )
+PLANNING = (*READING, Option("since", "Tell what has changed since this answer of plan --json.", metavar="FILE"))
 LISTING = (Option("json", "Answer in JSON.", takes=FLAG), *TELLING)
 EMULATOR = (
     Option("seed", "What the stores hold; required.", metavar="FILE"),

@@ -161,21 +161,24 @@ class KakaoCloud(HTTPProvider):
         if answer.status != 200:
             return self._refused(answer)
         try:
-            data = jsontext.to_bytes(self._value(answer))
+            value, revision = self._value(answer)
+            data = jsontext.to_bytes(value)
         except SecretsExecError as error:
             return error
         if data is None:
             return NotFound("the value of this secret is null, which counts as not found")
-        return Secret(data)
+        return Secret(data, revision=revision)
 
-    def _value(self, answer: Answer) -> Json:
+    def _value(self, answer: Answer) -> tuple[Json, str]:
+        """The value, and which version it is of where the answer says so: no document promises that it does."""
         body = self.parsed(answer)
         if isinstance(body, dict):
             version = body.get("version")
             if isinstance(version, dict) and "secret" in version:
-                return version["secret"]
+                number = as_text(version.get("version"))
+                return version["secret"], f"version={number}" if self.accepts("version", number) else ""
             if "data" in body:
-                return body["data"]
+                return body["data"], ""
         raise self.nonsense("it has neither version.secret nor data")
 
     def _refused(self, answer: Answer) -> SecretsExecError:

@@ -288,7 +288,7 @@ class NCloud(HTTPProvider):
             raise self.nonsense(f"the value is {jsontext.kind(value)}, not text")
         data = jsontext.to_bytes(value)
         assert data is not None, "text has bytes"  # for the type checker
-        return Secret(data)
+        return Secret(data, revision=f"stage={ref.stage}")  # the answer says so too
 
     def _refused(self, answer: Answer, keys: Keys) -> SecretsExecError:
         error = self.members(answer, "error")

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import pytest
 from launching import LAUNCHER, PATIENCE
 
-from envinject.cli.options import COUNT, EMULATOR, FLAG, LISTING, MANY, READING, RUN, TEXT, Option
+from envinject.cli.commands import COMMANDS
+from envinject.cli.options import COUNT, FLAG, MANY, RUN, TEXT, Option
 
-OPTIONS = {option.name: option for option in (*RUN, *READING, *LISTING, *EMULATOR)}
+OPTIONS = {option.name: option for row in COMMANDS.values() for option in row.options}
 _CANARY = "hunter2-canary"
 
 Done = subprocess.CompletedProcess[bytes]
@@ -76,6 +77,7 @@ EXAMPLES = {
     "offline": Example(_CLOUD, "", lambda done: done.returncode == 64 and b"--offline needs a cache" in done.stderr),
     "fetch": Example("check -f nowhere.toml @", "", lambda done: done.returncode == 66),
     "json": Example("plan -f literal.toml @", "", lambda done: done.stdout.startswith(b"{")),
+    "since": Example("plan -f literal.toml @", "earlier.json", lambda done: b"changes: 2" in done.stdout),
     "seed": Example("emulator @", "missing.toml", lambda done: done.returncode == 78),
     "port": Example("emulator --seed missing.toml @", "70000", _senseless),
 }
@@ -91,6 +93,7 @@ def observe(launch: Launch) -> Callable[..., Done]:
     Path("everybodys.toml").chmod(0o666)
     Path("more.env").write_text('MORE="from a file"\n')
     Path("nowhere.toml").write_text('[secrets]\nX = "file://nowhere"\n')
+    Path("earlier.json").write_text('{"shape": 1, "variables": []}')
     Path("seed.toml").write_text("")
     Path("elsewhere.toml").write_text(
         '[providers.kakaocloud]\nendpoint = "https://secrets.example.test"\n[secrets]\nX = "kakaocloud://1"\n'
