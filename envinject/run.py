@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
+    from .audit import Audit
     from .child.supervise import Supervision
     from .inject import Injection
     from .log import Log
@@ -65,22 +66,39 @@ def run(
         from .child.supervise import supervise  # only then: what replaces needs none of it
 
         given = supervise(supervision, given)
-    manifest, path = _before_fetching(order, command, given, log)
+    manifest, path = _before_fetching(order, command, given, log, dry=dry)
     withheld = withheld_names(manifest)
     inherited = environment.inherited(given, inherit=manifest.options.inherit, withheld=withheld)
     wanted = _without_kept(manifest, inherited)
-    started = _started(order.splay, log)
-    found = fetched(wanted, order, given, log, started)
-    made = inject.injections(wanted, found, for_templates(given, manifest))
-    environ = inject.put(made, inherited, manifest.options.on_conflict)
+    audit = _audit(wanted, path, dry=dry)
     argv = [os.fsencode(word) for word in command]
-    environment.check_size(path, argv, environ, environment.limits())
+    started = _started(order.splay, log)
+    try:
+        found = fetched(wanted, order, given, log, started)
+        if audit is not None:
+            audit.found = found
+        made = inject.injections(wanted, found, for_templates(given, manifest))
+        environ = inject.put(made, inherited, manifest.options.on_conflict)
+        environment.check_size(path, argv, environ, environment.limits())
+    except (SecretsExecError, Failures) as failure:
+        if audit is not None:
+            audit.failed(failure.exit_code, log)
+        raise
     _tell(made, log, dry=dry)
-    if dry:
-        return
-    if supervision is not None:
+    if supervision is not None and not dry:
         _tell_supervisor(supervision, made)
-    replace(path, argv, environ)
+    if audit is not None:
+        audit.started(log)
+    if not dry:
+        replace(path, argv, environ)
+
+
+def _audit(manifest: Manifest, path: bytes, *, dry: bool) -> Audit | None:
+    if manifest.options.audit is None:
+        return None
+    from .audit import Audit  # only where a start is audited
+
+    return Audit(manifest, path, dry=dry)
 
 
 def _tell_supervisor(supervision: Supervision, made: Sequence[Injection]) -> None:
@@ -162,7 +180,7 @@ def for_templates(given: Mapping[bytes, bytes], manifest: Manifest) -> Mapping[b
 
 
 def _before_fetching(
-    order: Order, command: Sequence[str], given: Mapping[bytes, bytes], log: Log
+    order: Order, command: Sequence[str], given: Mapping[bytes, bytes], log: Log, *, dry: bool
 ) -> tuple[Manifest, bytes]:
     """Everything that can be wrong without a network, told at once."""
     errors: list[SecretsExecError] = []
@@ -178,7 +196,10 @@ def _before_fetching(
     except SecretsExecError as error:
         errors.append(error)
     if manifest is None or errors:
-        raise Failures(errors)
+        problem = Failures(errors)
+        if manifest is not None and (audit := _audit(manifest, path, dry=dry)) is not None:
+            audit.failed(problem.exit_code, log)
+        raise problem
     return manifest, path
 
 

@@ -149,7 +149,7 @@ _FLOORS = [
     {"providers.base"},
     {"providers.dotenv", "providers.env", "providers.file", "providers.kakaocloud", "providers.ncloud"},
     {"providers"},
-    {"manifest", "fetch", "inject", "cache", "progress"},
+    {"manifest", "fetch", "inject", "cache", "audit", "progress"},
     {"run"},
     {"report", "changes"},
     {"emulator"},

@@ -56,7 +56,8 @@ def load(
     known = {*providers.TYPES}.union(*(_provider_names(document, profile) for document in documents))
     beside = [_document(place, given, known) for place, given in (variables or {}).items()]
     tables = merge(documents, errors, profile=profile, beside=beside)
-    return Reader(environ, allowed_hosts, errors).manifest(tables, profile)
+    manifest = Reader(environ, allowed_hosts, errors).manifest(tables, profile)
+    return manifest.replace(sources=tuple(document.document for document in documents))
 
 
 def _found(*, required: bool) -> list[str]:

@@ -17,7 +17,7 @@ MOST = 1000
 
 _LATER = frozenset(
     """
-    options.required_one_of options.audit options.audit_required
+    options.required_one_of
     secret.file secret.mode secret.name
     """.split()
 )

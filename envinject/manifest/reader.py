@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..providers.base import Provider, Setting
 
 _SECRET = (*COORDINATES, "expand", "required", "default", "decode", "as", "description")
+_AUDITS = ("syslog", "journald")
 _EXPAND = ("prefix", "case", "keys", "omit", "rename", "nested")
 
 
@@ -206,12 +207,21 @@ class Reader(Fields):
             "keep_credentials": self._all_or_some,
             "allow_names": self.texts,
             "export_profile": self.text,
+            "audit": self._audit,
+            "audit_required": self.flag,
         }
         found = {name: readers[name](node, name) for name in table if name in readers}
+        if found.get("audit_required") and "audit" not in table:
+            self.fault(table["audit_required"], "there is no audit that could be required", 'set audit = "FILE", say')
         return Options(**{name: value for name, value in found.items() if value is not None})
 
     def _all_or_some(self, node: Node, name: str) -> bool | tuple[str, ...] | None:
         return self.texts(node, name) if isinstance(node.value[name].value, list) else self.flag(node, name)
+
+    def _audit(self, node: Node, name: str) -> str | None:
+        if node.value[name].value in _AUDITS:
+            return self.text(node, name)
+        return self._path(node, name)
 
     # Cache
 
