@@ -283,7 +283,7 @@ def test_the_options_of_each_command_are_documented() -> None:
         section("docs/running.md", "Other commands").partition("take these options of `run`:")[2].partition("And:")[0]
     )
     reading = [flag for flag in shared if flag.startswith("-")]
-    for name in ("check", "plan"):
+    for name in ("check", "plan", "doctor"):
         assert {_long(flag) for flag in reading} == _flags(name) - said.keys()
     for name in ("providers", "emulator"):
         assert {_long(flag) for flag in reading[-4:]} == _flags(name) - said.keys()

@@ -151,7 +151,7 @@ _FLOORS = [
     {"providers"},
     {"manifest", "fetch", "inject", "cache", "audit", "progress"},
     {"run"},
-    {"report", "changes"},
+    {"report", "changes", "doctor"},
     {"emulator"},
     {"cli"},
     {"__main__"},

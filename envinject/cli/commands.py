@@ -69,6 +69,14 @@ def providers(values: Values) -> int:
     return _write(report.providers(), report.told_providers, as_json=values["json"])
 
 
+def doctor(values: Values) -> int:
+    """Look for what may be wrong: credentials, names, TLS, clocks, and whether each secret may be read."""
+    from .. import doctor as examining
+
+    found = examining.examine(_order(values), environment.given(), log_of(values))
+    return _write(found, examining.told, as_json=values["json"])
+
+
 def emulator(values: Values) -> int:
     """Serve both clouds' APIs on loopback, from a seed file. For development and tests."""
     import gc
@@ -155,6 +163,7 @@ COMMANDS: Mapping[str, Subcommand] = {
     "check": Subcommand(check, options.READING),
     "plan": Subcommand(plan, options.PLANNING),
     "providers": Subcommand(providers, options.LISTING),
+    "doctor": Subcommand(doctor, options.EXAMINING),
     "emulator": Subcommand(emulator, options.EMULATOR),
 }
 """By their names on the command line, in the order of the help."""

@@ -119,6 +119,7 @@ READING = (
     *TELLING,
 )
 PLANNING = (*READING, Option("since", "Tell what has changed since this answer of plan --json.", metavar="FILE"))
+EXAMINING = (*MANIFEST, *FETCHING, Option("json", "Answer in JSON.", takes=FLAG), *TELLING)
 LISTING = (Option("json", "Answer in JSON.", takes=FLAG), *TELLING)
 EMULATOR = (
     Option("seed", "What the stores hold; required.", metavar="FILE"),
