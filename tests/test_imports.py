@@ -28,6 +28,7 @@ _FOREIGN = {
     "psutil",
     "pycurl",
     "requests",
+    "rich",
     "trustme",
     "urllib3",
     "yaml",
@@ -265,6 +266,7 @@ def test_other_peoples_packages_are_imported_in_one_place_each() -> None:
         "psutil": {"child.descendants"},
         "pycurl": {"transports.libcurl"},
         "requests": {"transports.requests"},
+        "rich": {"cli.pretty"},
         "supervisor": {"child.watcher"},  # ours: what stays is a program that knows no package
         "trustme": {"emulator.server"},
         "urllib3": {"transports.requests"},
