@@ -72,6 +72,8 @@ def examine(order: Order, given: Mapping[bytes, bytes], log: Log) -> dict[str, A
     `mend` (a number, or None), `exit_code` (of what fails), `facts`; and `mends`, the ways to mend from number 1 on.
     """
     findings = [*_of_launcher(environment.decoded(given))]
+    if any(one.result == FAIL for one in findings):
+        order = order.replace(offline=True)  # nobody can be asked
     manifest, about = _manifest(order, given, log, findings)
     if manifest is not None:
         findings += _of_providers(manifest, about, order, given, log)

@@ -289,10 +289,11 @@ def test_a_provider_that_no_secret_uses_is_not_looked_at(examine: Callable[..., 
     assert found["ok"]
 
 
-def test_a_transport_that_is_not_there_is_a_finding(examine: Callable[..., Any]) -> None:
-    _manifest('[env]\nA = "x"\n')
-    found = examine(SECRETS_EXEC_TRANSPORT="pigeon")
+def test_a_transport_that_is_not_there_is_a_finding(examine: Callable[..., Any], store: Store) -> None:
+    _manifest(store.manifest('A = "kakaocloud://a"\nB = "env://HOME"\n'))
+    found = examine(SECRETS_EXEC_TRANSPORT="pigeon", **_TOKEN)
     assert (_results(found, "transport"), found["exit_code"]) == (["fail"], 64)
+    assert (_results(found, "read"), store.requests) == (["skip", "ok"], [])
 
 
 def test_nothing_is_taken_from_a_cache_or_put_there(examine: Callable[..., Any], store: Store) -> None:

@@ -18,6 +18,7 @@ from .. import __version__
 from ..record import Record
 from . import (
     CONNECT_SECONDS,
+    REFUSED,
     SENSELESS,
     TIMED_OUT,
     UNREACHABLE,
@@ -82,7 +83,10 @@ def look_at(targets: Iterable[Target], environ: Mapping[str, str], seconds: floa
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # signals are the main thread's
     try:
         for target in wanted:
-            threading.Thread(target=_look, args=(target, environ, came), daemon=True).start()
+            try:
+                threading.Thread(target=_look, args=(target, environ, came), daemon=True).start()
+            except RuntimeError:
+                came.put((target, Sight(problem=Failure(REFUSED, "the system starts no thread"))))
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     late = Sight(problem=Failure(TIMED_OUT, f"no end within {seconds:g} s"))
