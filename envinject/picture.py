@@ -22,8 +22,10 @@ FORMS = (".svg", ".json")
 
 _MARKS = {WAITS: ".", CONNECTS: "c", SECURES: "t", ASKS: "=", RECEIVES: "#", PAUSES: "~", READS: "r"}
 _MOST_LINES = 20
-_BAR = 40
-_LONGEST_NAME = 44
+DEFAULT_WIDTH = 120
+_AROUND = 42
+"""Characters of a line beside its name and its bar: what every message begins with, and what stands behind the bar."""
+_LONGEST_NAME, _SHORTEST_NAME = 44, 12
 _LIGHT = {
     WAITS: "#c9ced6",
     CONNECTS: "#e08a1e",
@@ -65,8 +67,11 @@ def save(timeline: Timeline, path: str) -> str | None:
 # Text
 
 
-def as_lines(timeline: Timeline) -> Iterator[str]:
-    """A line for each track with its bar, after one that explains them; of many tracks the slowest ones."""
+def as_lines(timeline: Timeline, width: int = DEFAULT_WIDTH) -> Iterator[str]:
+    """A line for each track with its bar, after one that explains them; of many tracks the slowest ones.
+
+    `width` is the terminal's; lines are not made longer for it.
+    """
     tracks = [track for track in timeline.tracks if track.ends is not None]
     if not tracks:
         return
@@ -77,22 +82,24 @@ def as_lines(timeline: Timeline) -> Iterator[str]:
     used = {span.kind for track in shown for span in track.spans()}
     legend = ", ".join(f"{mark} {kind}" for kind, mark in _MARKS.items() if kind in used)
     yield f"the fetch took {_told(timeline.ends - timeline.started)} ({legend})"
-    width = min(_LONGEST_NAME, max(len(track.name) for track in shown))
+    cells = 40 if width >= DEFAULT_WIDTH else 20
+    longest = max(_SHORTEST_NAME, min(_LONGEST_NAME, width - cells - _AROUND))
+    names = min(longest, max(len(track.name) for track in shown))
     for track in shown:
-        yield f"{_cut(track.name, width):{width}} |{_bar(track, timeline)}| {_note(track)}"
+        yield f"{_cut(track.name, names):{names}} |{_bar(track, timeline, cells)}| {_note(track)}"
     if len(tracks) > len(shown):
         yield f"and {len(tracks) - len(shown)} more, each faster than these"
 
 
-def _bar(track: Track, timeline: Timeline) -> str:
+def _bar(track: Track, timeline: Timeline, cells: int) -> str:
     length = max(timeline.ends - timeline.started, 1e-9)
-    cells = [" "] * _BAR
+    bar = [" "] * cells
     for span in track.spans():
-        first = int((span.begins - timeline.started) / length * _BAR)
-        last = int((span.ends - timeline.started) / length * _BAR)
-        for cell in range(max(0, min(first, _BAR - 1)), min(max(last, first + 1), _BAR)):
-            cells[cell] = _MARKS[span.kind]
-    return "".join(cells)
+        first = int((span.begins - timeline.started) / length * cells)
+        last = int((span.ends - timeline.started) / length * cells)
+        for cell in range(max(0, min(first, cells - 1)), min(max(last, first + 1), cells)):
+            bar[cell] = _MARKS[span.kind]
+    return "".join(bar)
 
 
 def _note(track: Track) -> str:

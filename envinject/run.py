@@ -11,7 +11,7 @@ from .child import dumps
 from .child.command import find
 from .child.replace import replace
 from .errors import Failures, SecretsExecError, UsageError
-from .log import VERBOSE
+from .log import VERBOSE, terminal_width
 from .manifest import load
 from .record import Record
 
@@ -157,10 +157,10 @@ def fetched(
 
 
 def _draw(timeline: Timeline, path: str | None, log: Log) -> None:
-    from .picture import as_lines, save
+    from .picture import DEFAULT_WIDTH, as_lines, save
 
     if log.verbosity >= VERBOSE and not log.as_json:
-        for line in as_lines(timeline):
+        for line in as_lines(timeline, terminal_width() or DEFAULT_WIDTH):
             log.step(line)
     if path is not None and (problem := save(timeline, path)):
         log.warning(f"the timings cannot be written: {problem}", where=path)

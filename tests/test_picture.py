@@ -53,6 +53,7 @@ def test_text_is_a_few_printable_lines(timeline: Timeline) -> None:
 
     assert len(lines) <= 22
     assert all(line.isascii() and line.isprintable() and len(line) < 140 for line in lines)
+    assert all(len(line) < 80 for line in list(as_lines(timeline, 80))[1:])
     assert bool(lines) == any(track.ends is not None for track in timeline.tracks)
 
 
