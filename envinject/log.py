@@ -80,6 +80,14 @@ def write(text: str) -> None:
         return
 
 
+def terminal_width() -> int:
+    """The columns of standard error where that is a terminal, else 0."""
+    try:
+        return os.get_terminal_size(_STANDARD_ERROR).columns
+    except OSError:
+        return 0
+
+
 def printable(text: str) -> str:
     """The text in printable ASCII on one line, everything else escaped as Python would."""
     if text.isascii() and text.isprintable():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .log import PREFIX, printable
+from .log import PREFIX, printable, terminal_width
 
 _STANDARD_ERROR = 2
 _FIRST_SECONDS, _NEXT_SECONDS = 2.0, 0.5
@@ -22,11 +22,7 @@ class Progress:
     def show(self, text: str, now: float) -> None:
         """Draw the line, cut to the terminal's width."""
         self.due = now + _NEXT_SECONDS
-        try:
-            width = os.get_terminal_size(_STANDARD_ERROR).columns or _WIDTH
-        except OSError:
-            width = _WIDTH
-        line = printable(f"{PREFIX}: {text}")[: width - 1]
+        line = printable(f"{PREFIX}: {text}")[: (terminal_width() or _WIDTH) - 1]
         self._is_shown = _draw(_CLEAR + line)
 
     def clear(self) -> None:

@@ -6,22 +6,26 @@ import time
 
 from . import inject
 from . import providers as registry
-from .errors import Failures, SecretsExecError, shown
-from .log import printable
+from .errors import Failures, NotFound, SecretsExecError, shown
 from .manifest import Entry
 from .run import fetched, for_templates, prepare
+from .secret import Secret
+from .sheet import BAD, DOUBTFUL, FAINT, GOOD, STRONG, Line, Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Any
 
     from .log import Log
-    from .manifest import Composed, Literal
+    from .manifest import Composed, Literal, Manifest
+    from .providers.base import Found
     from .run import Order
+    from .sheet import Sheet
+    from .timeline import Timeline
 
-_COLUMNS = ("VARIABLE", "FROM", "REQUIRED", "AS", "BYTES", "WHERE", "DESCRIPTION")
-_MAY_BE_LEFT_OUT = ("AS", "DESCRIPTION")
+_COLUMNS = ("VARIABLE", "FROM", "READ", "REQUIRED", "AS", "BYTES", "WHERE", "DESCRIPTION")
+_MAY_BE_LEFT_OUT = ("READ", "AS", "DESCRIPTION")
 
 SHAPE = 1
 """The version of the JSON that these commands write."""
@@ -30,26 +34,53 @@ SHAPE = 1
 def check(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: bool) -> dict[str, Any]:
     """Whether the manifest makes sense and, when fetching, whether every secret resolves.
 
-    Keys: `shape`, `ok`, `exit_code`, `variables` (as in `plan`), `problems` (message, where, hint, exit_code).
-    Problems are told on standard error too.
+    Keys: `shape`, `ok`, `exit_code`, `variables` (as in `plan`), `problems` (message, where, hint, exit_code); when
+    fetching, `secrets`: `reference`, `variables` (their names), `result` (ok, absent, failed), `exit_code`, `seconds`
+    (None where it was not read), `answers` (what came of each request). Problems are told on standard error too.
     """
+    secrets: list[dict[str, Any]] = []
     try:
-        found = plan(order, given, log, fetching=fetching)
+        found = _planned(order, given, log, secrets, fetching=fetching)
     except Failures as failures:
-        return _failed(failures, log)
+        answer = _failed(failures, log)
     except SecretsExecError as error:
-        return _failed(Failures([error]), log)
-    return {"shape": SHAPE, "ok": True, "exit_code": 0, "variables": found["variables"], "problems": []}
+        answer = _failed(Failures([error]), log)
+    else:
+        answer = {"shape": SHAPE, "ok": True, "exit_code": 0, "variables": found["variables"], "problems": []}
+    return answer | ({"secrets": secrets} if fetching else {})
 
 
-def plan(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: bool) -> dict[str, Any]:
+def plan(
+    order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: bool, since: str | None = None
+) -> dict[str, Any]:
     """The variables that would be set, in the manifest's order, with the lengths of their values when fetching.
 
     Keys: `shape`, `profile` (None where none was chosen), `variables`: a list of `name`, `provider`, `id`, `version`,
-    `stage`, `key`, `expand`, `made_of` (the names in a template), `required`, `as` ("env" or
-    "file"), `description`, `where`, `inherited` (whether the environment has that name), `bytes` (when fetching).
+    `stage`, `key`, `expand`, `made_of` (the names in a template), `required`, `as` ("env" or "file"), `description`,
+    `where`, `inherited` (whether the environment has that name), and when fetching `read` (the version or stage that
+    the store says it gave, else None) and `bytes`. With `since`, a file with an earlier plan, also `changes`: a list of
+    `name`, `change` (added, removed, changed) and `fields`, each with what was and what is.
     Raises: Failures, SecretsExecError.
     """
+    earlier = None if since is None else _earlier(since)
+    found = _planned(order, given, log, [], fetching=fetching)
+    if earlier is None:
+        return found
+    from .changes import between
+
+    return found | {"changes": between(earlier, found)}
+
+
+def _earlier(path: str) -> Mapping[str, Any]:
+    from .changes import read  # only where something is compared
+
+    return read(path, SHAPE)
+
+
+def _planned(
+    order: Order, given: Mapping[bytes, bytes], log: Log, secrets: list[dict[str, Any]], *, fetching: bool
+) -> dict[str, Any]:
+    """The plan; what is fetched for it is told in `secrets`, whether it comes to a plan or not."""
     started = time.monotonic()
     manifest = prepare(order, given, log)
     if not fetching:
@@ -58,10 +89,44 @@ def plan(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: bool
         variables = [_row(one, given) for one in wanted]
         variables += [_own_row(one, given) for one in own if inject.is_wanted(one.name, manifest.only)]
         return {"shape": SHAPE, "profile": manifest.profile, "variables": variables}
-    found = fetched(manifest, order, given, log, started)
+    from .timeline import Timeline  # only where something is fetched
+
+    timeline = Timeline(started)
+    found = fetched(manifest, order, given, log, started, timeline)
+    secrets += _secrets(manifest, found, timeline)
     made = inject.injections(manifest, found, for_templates(given, manifest))
-    variables = [_fetched_row(injection, given) for injection in made]
+    variables = [_fetched_row(injection, found, given) for injection in made]
     return {"shape": SHAPE, "profile": manifest.profile, "variables": variables}
+
+
+def _secrets(manifest: Manifest, found: Found, timeline: Timeline) -> list[dict[str, Any]]:
+    """A row for each distinct secret: what came of reading it, and how long that took."""
+    by_target: dict[Any, list[Entry]] = {}
+    for entry in manifest.entries:
+        by_target.setdefault(entry.target, []).append(entry)
+    rows = []
+    for ref, entries in by_target.items():
+        outcome, track = found[ref], timeline.of(ref)
+        is_needed = any(entry.required and entry.default is None for entry in entries)
+        result, code = "ok", 0
+        if isinstance(outcome, SecretsExecError):
+            is_absent = isinstance(outcome, NotFound) and not is_needed
+            result, code = ("absent", 0) if is_absent else ("failed", outcome.exit_code)
+        rows.append(
+            {
+                "reference": str(entries[0].shown.whole),
+                "variables": [_name(entry) for entry in entries],
+                "result": result,
+                "exit_code": code,
+                "seconds": None if track is None else round(track.seconds, 6),
+                "answers": [attempt.outcome for attempt in track.attempts] if track else [],
+            }
+        )
+    return rows
+
+
+def _name(entry: Entry) -> str:
+    return entry.name if entry.expansion is None else f"{entry.expansion.prefix}*"
 
 
 def _failed(failures: Failures, log: Log) -> dict[str, Any]:
@@ -81,7 +146,7 @@ def _failed(failures: Failures, log: Log) -> dict[str, Any]:
 def _row(entry: Entry, given: Mapping[bytes, bytes]) -> dict[str, Any]:
     shown = entry.shown
     return {
-        "name": entry.name if entry.expansion is None else f"{entry.expansion.prefix}*",
+        "name": _name(entry),
         "provider": shown.provider,
         "id": shown.id,
         "version": shown.version,
@@ -113,15 +178,17 @@ def _own_row(source: Literal | Composed, given: Mapping[bytes, bytes]) -> dict[s
     }
 
 
-def _fetched_row(injection: inject.Injection, given: Mapping[bytes, bytes]) -> dict[str, Any]:
+def _fetched_row(injection: inject.Injection, found: Found, given: Mapping[bytes, bytes]) -> dict[str, Any]:
     source = injection.source
+    outcome = found[source.target] if isinstance(source, Entry) else None
     row = _row(source, given) if isinstance(source, Entry) else _own_row(source, given)
     changed = {
         "name": injection.name,
         "key": injection.key or row["key"],
         "inherited": injection.name.encode() in given,
     }
-    return row | changed | {"bytes": len(injection.value)}
+    revision = outcome.revision if isinstance(outcome, Secret) else ""
+    return row | changed | {"read": revision or None, "bytes": len(injection.value)}
 
 
 def providers() -> dict[str, Any]:
@@ -140,57 +207,79 @@ def _provider(name: str) -> dict[str, Any]:
     }
 
 
-def told_check(found: Mapping[str, Any]) -> str:
-    """One line: how many variables are fine, or how many problems there are."""
+def told_check(found: Mapping[str, Any]) -> Sheet:
+    """One line: how many variables are fine, or how many problems there are; above it what each secret took."""
     if found["ok"]:
-        return f"ok: {len(found['variables'])} variables"
-    return f"not ok: {len(found['problems'])} problems"
+        end = Line(f"ok: {len(found['variables'])} variables", GOOD)
+    else:
+        end = Line(f"not ok: {len(found['problems'])} problems", BAD)
+    if not found.get("secrets"):
+        return [end]
+    rows = [_told_secret(row) for row in found["secrets"]]
+    tones = {"ok": GOOD, "absent": DOUBTFUL, "failed": BAD}
+    return [Table(("SECRET", "RESULT", "TIME", "ANSWERS", "VARIABLES"), rows, tones), end]
 
 
-def told_plan(found: Mapping[str, Any]) -> str:
-    """A table with a row for each variable, with what some of them have where any has it."""
+def _told_secret(row: Mapping[str, Any]) -> tuple[str, ...]:
+    time_ = "" if row["seconds"] is None else f"{row['seconds'] * 1000:.1f} ms"
+    return row["reference"], row["result"], time_, ", ".join(row["answers"]), ", ".join(row["variables"])
+
+
+def told_plan(found: Mapping[str, Any]) -> Sheet:
+    """A table with a row for each variable, with what some have where any has it; and one with what has changed."""
     rows = [_told_row(row) for row in found["variables"]]
     told = [name for name in _COLUMNS if name not in _MAY_BE_LEFT_OUT or any(row[name] for row in rows)]
-    return _table([tuple(told), *(tuple(row[name] for name in told) for row in rows)])
+    sheet: list[Line | Table] = [Table(tuple(told), [tuple(row[name] for name in told) for row in rows], {"no": FAINT})]
+    if "changes" not in found:
+        return sheet
+    changes = [_told_change(change) for change in found["changes"]]
+    sheet += [Line(""), Line(f"changes: {len(changes)}", STRONG)]
+    tones = {"added": GOOD, "removed": BAD, "changed": DOUBTFUL}
+    return [*sheet, Table(("", "", ""), changes, tones)] if changes else sheet
 
 
 def _told_row(row: Mapping[str, Any]) -> dict[str, str]:
-    revision = next((f"?{name}={row[name]}" for name in ("version", "stage") if row[name]), "")
-    key = f"#{row['key']}" if row["key"] is not None else ""
-    source = f"{row['provider']}://{row['id']}{revision}{key}" if row["provider"] else _own_source(row)
     return {
-        "VARIABLE": printable(row["name"]),
-        "FROM": printable(source),
+        "VARIABLE": row["name"],
+        "FROM": _source(row),
+        "READ": row.get("read") or "",
         "REQUIRED": "yes" if row["required"] else "no",
         "AS": "file" if row["as"] == "file" else "",
         "BYTES": str(row.get("bytes", "")),
-        "WHERE": printable(row["where"].split(", ")[0]),
-        "DESCRIPTION": _in_any_language(shown(row["description"])),
+        "WHERE": row["where"].split(", ")[0],
+        "DESCRIPTION": shown(row["description"]),
     }
 
 
-def _in_any_language(text: str) -> str:
-    """A text for people, who may not write in ASCII; without what would do something to the terminal."""
-    return "".join(character if character.isprintable() else printable(character) for character in text)
+def _told_change(change: Mapping[str, Any]) -> tuple[str, ...]:
+    fields = (f"{name}: {_shown(was)} -> {_shown(now)}" for name, (was, now) in change["fields"].items())
+    return change["change"], change["name"], ", ".join(fields)
 
 
-def _own_source(row: Mapping[str, Any]) -> str:
-    return f"a template of {', '.join(row['made_of'])}" if row["made_of"] else "the manifest"
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "none"
+    if value is None or isinstance(value, bool):
+        return "none" if value is None else "yes" if value else "no"
+    return str(value)
 
 
-def told_providers(found: Mapping[str, Any]) -> str:
+def _source(row: Mapping[str, Any]) -> str:
+    if not row["provider"]:
+        return f"a template of {', '.join(row['made_of'])}" if row["made_of"] else "the manifest"
+    revision = next((f"?{name}={row[name]}" for name in ("version", "stage") if row[name]), "")
+    key = f"#{row['key']}" if row["key"] is not None else ""
+    return f"{row['provider']}://{row['id']}{revision}{key}"
+
+
+def told_providers(found: Mapping[str, Any]) -> Sheet:
     """A paragraph for each provider."""
     lines = []
     for row in found["providers"]:
-        lines.append(f"{row['type']}: {row['about']}")
-        lines += [f"  {name}: {form}" for name, form in row["coordinates"].items()]
-        lines += [f"  {name}_env, {name}_file: default {' or '.join(v)}" for name, v in row["credentials"].items()]
-        lines += [f"  {name}: {about}" for name, about in row["settings"].items()]
-    return "\n".join(lines)
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+        lines.append(Line(f"{row['type']}: {row['about']}", STRONG))
+        lines += [Line(f"  {name}: {form}") for name, form in row["coordinates"].items()]
+        lines += [
+            Line(f"  {name}_env, {name}_file: default {' or '.join(v)}") for name, v in row["credentials"].items()
+        ]
+        lines += [Line(f"  {name}: {about}") for name, about in row["settings"].items()]
+    return lines

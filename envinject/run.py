@@ -11,7 +11,7 @@ from .child import dumps
 from .child.command import find
 from .child.replace import replace
 from .errors import Failures, SecretsExecError, UsageError
-from .log import VERBOSE
+from .log import VERBOSE, terminal_width
 from .manifest import load
 from .record import Record
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
+    from .audit import Audit
     from .child.supervise import Supervision
     from .inject import Injection
     from .log import Log
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .placement import Placement
     from .reference import SecretRef
     from .secret import Secret
+    from .timeline import Timeline
 
 _LONGEST_MASKED = 1 << 14
 """Bytes of a file that is looked for in the output; larger ones would hold it up."""
@@ -36,7 +38,7 @@ class Order(Record):
     """What the command line and the environment ask for.
 
     `variables` come beside the manifest files, by where they were said. `options` go over the manifest's. `splay`
-    is the longest time, in seconds, that the fetching waits by chance.
+    is the longest time, in seconds, that the fetching waits by chance. `timings` is a file for a picture of the fetch.
     """
 
     files: Sequence[str] = ()
@@ -46,6 +48,7 @@ class Order(Record):
     allowed_hosts: Sequence[str] = ()
     offline: bool = False
     splay: float = 0.0
+    timings: str | None = None
     options: Mapping[str, Any] | None = None
 
 
@@ -67,27 +70,44 @@ def run(
         from .child.supervise import supervise  # only then: what replaces needs none of it
 
         given = supervise(supervision, given)
-    manifest, path = _before_fetching(order, command, given, log, supervised=supervision is not None)
+    manifest, path = _before_fetching(order, command, given, log, supervised=supervision is not None, dry=dry)
     withheld = withheld_names(manifest)
     inherited = environment.inherited(given, inherit=manifest.options.inherit, withheld=withheld)
-    wanted = _without_kept(manifest, inherited)
-    placement = None if dry else _placement(wanted, given)
-    started = _started(order.splay, log)
-    found = fetched(wanted, order, given, log, started)
-    templated = for_templates(given, manifest)
-    made = inject.injections(wanted, found, templated, placement.paths if placement else {})
-    environ = inject.put(made, inherited, manifest.options.on_conflict)
+    wanted, templated = _without_kept(manifest, inherited), for_templates(given, manifest)
+    audit = _audit(wanted, path, dry=dry)
     argv = [os.fsencode(word) for word in command]
-    environment.check_size(path, argv, environ, environment.limits())
+    started = _started(order.splay, log)
+    try:
+        placement = None if dry else _placement(wanted, given)
+        found = fetched(wanted, order, given, log, started)
+        if audit is not None:
+            audit.found = found
+        made = inject.injections(wanted, found, templated, placement.paths if placement else {})
+        environ = inject.put(made, inherited, manifest.options.on_conflict)
+        environment.check_size(path, argv, environ, environment.limits())
+    except (SecretsExecError, Failures) as failure:
+        if audit is not None:
+            audit.failed(failure.exit_code, log)
+        raise
     _tell(made, log, dry=dry)
-    if dry:
-        return
-    if supervision is not None:
+    if supervision is not None and not dry:
         # What decides on a restart is the content of files, and not where they lie this time.
         _tell_supervisor(supervision, made, inject.injections(wanted, found, templated) if placement else made)
+    if audit is not None:
+        audit.started(log)
+    if dry:
+        return
     if placement:
         placement.fill(made)
     replace(path, argv, environ)
+
+
+def _audit(manifest: Manifest, path: bytes, *, dry: bool) -> Audit | None:
+    if manifest.options.audit is None:
+        return None
+    from .audit import Audit  # only where a start is audited
+
+    return Audit(manifest, path, dry=dry)
 
 
 def _tell_supervisor(supervision: Supervision, made: Sequence[Injection], watched: Sequence[Injection]) -> None:
@@ -121,14 +141,40 @@ def prepare(order: Order, given: Mapping[bytes, bytes], log: Log) -> Manifest:
 
 
 def fetched(
-    manifest: Manifest, order: Order, given: Mapping[bytes, bytes], log: Log, started: float
+    manifest: Manifest,
+    order: Order,
+    given: Mapping[bytes, bytes],
+    log: Log,
+    started: float,
+    timeline: Timeline | None = None,
 ) -> Mapping[SecretRef, Secret | SecretsExecError]:
-    """What the manifest's secrets hold, or why that is not known. Raises: ManifestError, UsageError for the cache."""
-    if not manifest.entries:
-        return {}
-    from .fetch import fetch  # literals need none of it
+    """What the manifest's secrets hold, or why that is not known. Raises: ManifestError, UsageError for the cache.
 
-    return fetch(manifest, given, log, started, offline=order.offline)
+    What happens when is told to the `timeline`, and drawn where somebody wants to see it.
+    """
+    wants_picture = order.timings is not None or log.verbosity >= VERBOSE
+    if wants_picture and timeline is None:
+        from .timeline import Timeline  # only where somebody wants to know
+
+        timeline = Timeline(started)
+    found: Mapping[SecretRef, Secret | SecretsExecError] = {}
+    if manifest.entries:
+        from .fetch import fetch  # literals need none of it
+
+        found = fetch(manifest, given, log, started, offline=order.offline, timeline=timeline)
+    if wants_picture and timeline is not None:
+        _draw(timeline, order.timings, log)
+    return found
+
+
+def _draw(timeline: Timeline, path: str | None, log: Log) -> None:
+    from .picture import DEFAULT_WIDTH, as_lines, save
+
+    if log.verbosity >= VERBOSE and not log.as_json:
+        for line in as_lines(timeline, terminal_width() or DEFAULT_WIDTH):
+            log.step(line)
+    if path is not None and (problem := save(timeline, path)):
+        log.warning(f"the timings cannot be written: {problem}", where=path)
 
 
 def withheld_names(manifest: Manifest) -> frozenset[str]:
@@ -145,7 +191,7 @@ def for_templates(given: Mapping[bytes, bytes], manifest: Manifest) -> Mapping[b
 
 
 def _before_fetching(
-    order: Order, command: Sequence[str], given: Mapping[bytes, bytes], log: Log, *, supervised: bool
+    order: Order, command: Sequence[str], given: Mapping[bytes, bytes], log: Log, *, supervised: bool, dry: bool
 ) -> tuple[Manifest, bytes]:
     """Everything that can be wrong without a network, told at once."""
     errors: list[SecretsExecError] = []
@@ -165,7 +211,10 @@ def _before_fetching(
     except SecretsExecError as error:
         errors.append(error)
     if manifest is None or errors:
-        raise Failures(errors)
+        problem = Failures(errors)
+        if manifest is not None and (audit := _audit(manifest, path, dry=dry)) is not None:
+            audit.failed(problem.exit_code, log)
+        raise problem
     return manifest, path
 
 

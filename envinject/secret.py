@@ -8,12 +8,17 @@ if TYPE_CHECKING:
 
 
 class Secret:
-    """Some bytes, opaque: no text form, no comparison, no pickle, no copy shows them."""
+    """Some bytes, opaque: no text form, no comparison, no pickle, no copy shows them.
 
-    __slots__ = ("__value",)
+    `revision` is no secret: which version or stage of a store's secret this is, as a reference says it (`version=3`),
+    where the store tells; else empty. Whoever sets it has checked its form.
+    """
 
-    def __init__(self, value: bytes) -> None:
+    __slots__ = ("__value", "revision")
+
+    def __init__(self, value: bytes, *, revision: str = "") -> None:
         self.__value = value
+        self.revision = revision
 
     def reveal(self) -> bytes:
         """The value. Every place that calls this is a place to look at in a review."""

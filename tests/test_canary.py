@@ -289,6 +289,9 @@ def test_a_value_is_in_the_childs_environment_and_nowhere_else(
     _assert_clean(repr(left).encode(), "the rest of the environment")
 
 
+_REPORTS = [["plan"], ["plan", "--json"], ["check"], ["check", "--json"], ["doctor"], ["doctor", "--json"]]
+
+
 _AS_FILE = """
 [secrets]
 A = {{ provider = "file", id = "text", as = "file"{how} }}
@@ -331,7 +334,7 @@ def test_reports_show_no_value_of_a_file(command: list[str], launch: Callable[..
     _assert_clean(done.stdout + done.stderr, "the report")
 
 
-@pytest.mark.parametrize("command", [["plan"], ["plan", "--json"], ["check"], ["check", "--json"]], ids=" ".join)
+@pytest.mark.parametrize("command", _REPORTS, ids=" ".join)
 @pytest.mark.parametrize("provider", _PROVIDERS)
 def test_reports_show_no_value(
     emulator: Emulator, provider: str, command: list[str], launch: Callable[..., Any]
@@ -340,9 +343,45 @@ def test_reports_show_no_value(
     for name, data in scene.files.items():
         Path(name).write_bytes(data)
     Path("secrets.toml").write_text(scene.manifest)
-    done = launch(*command, "--fetch", "--debug", *scene.words, environ=scene.environ)
+    fetch = [] if "doctor" in command else ["--fetch"]
+    words = [*command, *fetch, "--debug", "--timings", "t.json", *scene.words]
+    done = launch(*words, environ=scene.environ)
     assert done.returncode == 0, done.stderr
     _assert_clean(done.stdout + done.stderr, "the report")
+    _assert_clean(Path("t.json").read_bytes(), "the timings")
+
+
+@pytest.mark.parametrize("provider", _PROVIDERS)
+def test_pictures_and_audit_lines_hold_no_value(
+    emulator: Emulator, provider: str, launch: Callable[..., Any], transport: str
+) -> None:
+    scene = _scenes(emulator)[provider]
+    for name, data in scene.files.items():
+        Path(name).write_bytes(data)
+    Path("secrets.toml").write_text(f'{scene.manifest}\n[options]\naudit = "audit.log"\n')
+    environ = {**scene.environ, "SECRETS_EXEC_TRANSPORT": transport}
+    for picture in ("t.svg", "t.json"):
+        words = ["-vv", "--timings", picture, *scene.words, "--", "printenv", "A"]
+        done = launch(*words, environ=environ)
+        assert done.stdout == f"{_VALUE}\n".encode()
+        _assert_clean(done.stderr, "standard error")
+        _assert_clean(Path(picture).read_bytes(), "the picture")
+    assert Path("audit.log").read_bytes().count(b"\n") == 2
+    _assert_clean(Path("audit.log").read_bytes(), "the audit trail")
+
+
+@pytest.mark.parametrize("name", ["a 401", "a 403", "broken JSON", "no HTTP", "a header of it"])
+def test_nor_do_they_where_a_store_is_hostile(launch: Callable[..., Any], transport: str, name: str) -> None:
+    with Store(lambda _: _ANSWERS[name]) as store:
+        Path("secrets.toml").write_text(store.manifest('X = "kakaocloud://1"') + '[options]\naudit = "audit.log"\n')
+        environ = {**_TOKEN, "SECRETS_EXEC_TRANSPORT": transport}
+        for words in (["doctor"], ["doctor", "--json"], ["check", "--fetch", "--json"], ["run", "-vv"]):
+            command = ["--", "true"] if words[0] == "run" else []
+            done = launch(*words, "--timings", "t.json", *command, environ=environ)
+            assert done.returncode in (66, 69, 75, 77), done
+            _assert_clean(done.stdout + done.stderr, "what is told")
+            _assert_clean(Path("t.json").read_bytes(), "the picture")
+    _assert_clean(Path("audit.log").read_bytes(), "the audit trail")
 
 
 @pytest.mark.parametrize("provider", _PROVIDERS)

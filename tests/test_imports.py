@@ -28,6 +28,7 @@ _FOREIGN = {
     "psutil",
     "pycurl",
     "requests",
+    "rich",
     "trustme",
     "urllib3",
     "yaml",
@@ -155,7 +156,7 @@ def test_files_import_what_makes_them(
 @pytest.mark.parametrize("command", ["check", "plan"])
 def test_reports_import_no_provider_that_is_not_named(manifest: Callable[..., Path], command: str) -> None:
     found = _loaded(command, "-f", str(manifest('[env]\nX = "x"\n')))
-    assert found.ours == _START | _RUN | {"cli.output", "report", "manifest.lines"}
+    assert found.ours == _START | _RUN | {"cli.output", "report", "sheet", "manifest.lines"}
     assert not found.foreign
 
 
@@ -176,14 +177,15 @@ def test_values_are_handed_out_without_click(manifest: Callable[..., Path]) -> N
 
 _FLOORS = [
     {"errors", "secret", "record"},
-    {"reference", "expand", "template", "environ", "child", "log", "jsontext", "jsonplain", "files", "url", "duration"},
+    {"reference", "expand", "template", "environ", "child", "log", "jsontext", "jsonplain", "files", "url", "duration"}
+    | {"timeline", "picture", "sheet"},
     {"transports"},
     {"providers.base"},
     {"providers.dotenv", "providers.env", "providers.file", "providers.kakaocloud", "providers.ncloud"},
     {"providers"},
-    {"manifest", "fetch", "inject", "groups", "placement", "cache", "progress"},
+    {"manifest", "fetch", "inject", "groups", "placement", "cache", "audit", "progress"},
     {"run"},
-    {"report", "outlets", "schema", "drafts", "copying"},
+    {"report", "changes", "doctor", "outlets", "schema", "drafts", "copying"},
     {"emulator"},
     {"cli"},
     {"__main__"},
@@ -299,7 +301,8 @@ def test_other_peoples_packages_are_imported_in_one_place_each() -> None:
         "pycurl": {"transports.libcurl"},
         "requests": {"transports.requests"},
         "program": {"child.watcher"},  # ours: what stays is a program that knows no package
-        "supervisor": {"child.watcher"},  # likewise
+        "rich": {"cli.pretty"},
+        "supervisor": {"child.watcher"},  # as `program`
         "trustme": {"emulator.server"},
         "urllib3": {"transports.requests"},
         "yaml": {"manifest.yamltext"},

@@ -70,8 +70,35 @@ def test_check_needs_no_credentials(launch: Launch, path: Path) -> None:
 
 def test_check_with_fetch_resolves_every_secret(launch: Launch, path: Path, store: Store) -> None:
     done = launch("check", "-f", path, "--fetch")
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"ok: 5 variables\n", b"")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.splitlines()[-1] == b"ok: 5 variables"
     assert len(store.requests) == 3
+
+
+def test_check_with_fetch_tells_what_became_of_each_secret_and_how_long_it_took(launch: Launch, path: Path) -> None:
+    done = launch("check", "-f", path, "--fetch")
+    head, *rows, _ok = done.stdout.decode().splitlines()
+    assert head.split() == ["SECRET", "RESULT", "TIME", "ANSWERS", "VARIABLES"]
+    assert [row.split()[:2] for row in rows] == [
+        ["kakaocloud://1?version=3", "ok"],
+        ["dotenv://x.env", "ok"],
+        ["ncloud://two?stage=active", "absent"],
+        ["kakaocloud://1", "ok"],
+    ]
+    assert all(row.split()[3] == "ms" and float(row.split()[2]) < 60_000 for row in rows)
+    assert [row.split()[-1] for row in rows] == ["ONE", "TWO_*", "THREE", "FOUR"]
+
+
+def test_check_with_fetch_tells_the_same_in_json_also_when_it_fails(launch: Launch, path: Path) -> None:
+    done = launch("check", "-f", path, "--fetch", "--json", "--set", "SIX=env://NOT_THERE")
+    found = _json(done)
+    assert (done.returncode, found["ok"], found["variables"]) == (66, False, [])
+    rows = {row["variables"][0]: row for row in found["secrets"]}
+    assert set(rows["ONE"]) == {"reference", "variables", "result", "exit_code", "seconds", "answers"}
+    assert (rows["ONE"]["result"], rows["ONE"]["exit_code"], rows["ONE"]["answers"]) == ("ok", 0, ["200"])
+    assert (rows["THREE"]["result"], rows["THREE"]["exit_code"], rows["THREE"]["answers"]) == ("absent", 0, ["404"])
+    assert (rows["SIX"]["result"], rows["SIX"]["exit_code"], rows["SIX"]["answers"]) == ("failed", 66, [])
+    assert all(row["seconds"] >= 0 for row in rows.values())
 
 
 def test_check_tells_every_problem_and_ends_with_the_code_of_a_run(launch: Launch) -> None:

@@ -104,3 +104,9 @@ def test_a_log_record_and_a_traceback_with_locals_show_nothing(caplog):
     text = "".join(told.format())
     assert "secret = Secret(...)" in text
     assert CANARY not in text + caplog.text
+
+
+def test_a_revision_is_no_secret_and_goes_with_the_value():
+    secret = Secret(b"value", revision="version=3")
+    assert (secret.revision, secret.reveal()) == ("version=3", b"value")
+    assert Secret(b"value").revision == ""

@@ -66,7 +66,7 @@ def plan(values: Values) -> int:
     """Tell which variables would be set, and from where."""
     from .. import report
 
-    return _report(values, report.plan, report.told_plan)
+    return _report(values, report.plan, report.told_plan, since=values["since"])
 
 
 def export(values: Values) -> int:
@@ -214,6 +214,14 @@ def _words(values: Values) -> int:
     return 0
 
 
+def doctor(values: Values) -> int:
+    """Look for what may be wrong: credentials, names, TLS, clocks, and whether each secret may be read."""
+    from .. import doctor as examining
+
+    found = examining.examine(_order(values), environment.given(), log_of(values))
+    return _write(found, examining.told, as_json=values["json"])
+
+
 def emulator(values: Values) -> int:
     """Serve both clouds' APIs on loopback, from a seed file. For development and tests."""
     import gc
@@ -268,6 +276,7 @@ def _order(values: Values) -> Order:
         allowed_hosts=values["allow_endpoint"],
         offline=bool(values["offline"]),
         splay=options.seconds(values, "splay"),
+        timings=options.timings(values),
         options=options.run_options(values),
     )
 
@@ -284,17 +293,19 @@ def _env_file(path: str) -> dict[str, str]:
     raise problem
 
 
-def _report(values: Values, make: Any, tell: Any) -> int:
-    given = environment.given()
-    found = make(_order(values), given, log_of(values), fetching=values["fetch"])
+def _report(values: Values, make: Any, tell: Any, **how: Any) -> int:
+    given, log = environment.given(), log_of(values)
+    if values["timings"] and not values["fetch"]:
+        log.warning("--timings draws a fetch, and nothing is fetched", hint="add --fetch")
+    found = make(_order(values), given, log, fetching=values["fetch"], **how)
     return _write(found, tell, as_json=values["json"])
 
 
 def _write(found: Any, tell: Any, *, as_json: bool) -> int:
-    from .output import answer
+    from .output import answer, show
 
     if not as_json:
-        answer(tell(found))
+        show(tell(found))
     else:
         import json
 
@@ -305,12 +316,13 @@ def _write(found: Any, tell: Any, *, as_json: bool) -> int:
 COMMANDS: Mapping[str, Subcommand] = {
     "run": Subcommand(run, options.RUN, takes_command=True),
     "check": Subcommand(check, options.READING),
-    "plan": Subcommand(plan, options.READING),
+    "plan": Subcommand(plan, options.PLANNING),
     "init": Subcommand(init, options.INIT),
     "import": Subcommand(import_file, options.IMPORT, argument="FILE"),
     "export": Subcommand(export, options.EXPORT),
     "get": Subcommand(get, options.GET, argument="REF"),
     "providers": Subcommand(providers, options.LISTING),
+    "doctor": Subcommand(doctor, options.EXAMINING),
     "schema": Subcommand(schema, options.TELLING),
     "completion": Subcommand(completion, options.COMPLETION, argument="SHELL"),
     "emulator": Subcommand(emulator, options.EMULATOR),

@@ -82,6 +82,13 @@ FETCHING = (
     Option("timeout", "For the whole start (120s).", metavar="DURATION"),
     Option("concurrency", "Requests under way at once (16).", "-j", metavar="N"),
     Option("offline", "Ask no store; take the last good values from the cache.", takes=FLAG),
+    Option(
+        "timings",
+        "Draw when each secret waited and was answered: a .svg, or a .json for tracing viewers.",
+        None,
+        TEXT,
+        "FILE",
+    ),
 )
 TELLING = (
     Option("quiet", "Errors only.", "-q", FLAG),
@@ -148,6 +155,8 @@ EXPORT = (
     Option("reveal", "Write values to a terminal too.", takes=FLAG),
     *TELLING,
 )
+PLANNING = (*READING, Option("since", "Tell what has changed since this answer of plan --json.", metavar="FILE"))
+EXAMINING = (*MANIFEST, *FETCHING, Option("json", "Answer in JSON.", takes=FLAG), *TELLING)
 LISTING = (Option("json", "Answer in JSON.", takes=FLAG), *TELLING)
 COMPLETION = (
     *(option for option in MANIFEST if option.name in ("manifest", "profile")),
@@ -219,6 +228,16 @@ def run_options(values: Mapping[str, Any]) -> dict[str, Any]:
     elif values.get("pristine"):
         options["inherit"] = False
     return options
+
+
+def timings(values: Mapping[str, Any]) -> str | None:
+    """The file for a picture of the fetch; None without one. Raises: UsageError when its name does not say which."""
+    if values["timings"] is None:
+        return None
+    from ..picture import FORMS
+
+    path = str(values["timings"])
+    return str(_checked("timings", path if path.endswith(FORMS) else None, f"a file that ends in {' or '.join(FORMS)}"))
 
 
 def supervision(values: Mapping[str, Any]) -> Supervision | None:

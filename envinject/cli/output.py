@@ -7,7 +7,32 @@ import sys
 
 from ..errors import SystemRefused
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..sheet import Sheet
+
 _STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
+_WIDTH = 80
+
+
+def show(sheet: Sheet) -> None:
+    """Write a result for people: on a terminal in colour and as wide as it is, else plain. Raises: SystemRefused."""
+    from ..sheet import plain
+
+    text = None
+    if sys.stdout is not None and os.isatty(_STANDARD_OUTPUT) and (os.environ.get("TERM") or "dumb") != "dumb":
+        from .pretty import pretty  # only where somebody watches
+
+        text = pretty(sheet, _width(), colour=not os.environ.get("NO_COLOR"))
+    answer(plain(sheet) if text is None else text)
+
+
+def _width() -> int:
+    try:
+        columns = int(os.environ.get("COLUMNS") or os.get_terminal_size(_STANDARD_OUTPUT).columns)
+    except (ValueError, OSError):
+        columns = 0
+    return columns if columns > 0 else _WIDTH
 
 
 def answer(text: str) -> None:

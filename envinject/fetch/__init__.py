@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..progress import Progress
     from ..providers.base import Found, Provider
     from ..reference import SecretRef
+    from ..timeline import Timeline
 
 __all__ = ["fetch"]
 
@@ -37,27 +38,39 @@ _NOT_ASKED = frozenset({"timeout", "concurrency", "proxy", "ca_bundle"})
 
 
 def fetch(
-    manifest: Manifest, given: Mapping[bytes, bytes], log: Log, started: float, *, offline: bool = False
+    manifest: Manifest,
+    given: Mapping[bytes, bytes],
+    log: Log,
+    started: float,
+    *,
+    offline: bool = False,
+    timeline: Timeline | None = None,
 ) -> Found:
     """What every entry's target holds: a secret, or the error that stands for it.
 
     `given` is the launcher's environment; `started` is when the start began, by the monotonic clock. `offline` asks
-    no store: what is not on this machine comes from the cache. Raises: ManifestError, UsageError for the cache.
+    no store: what is not on this machine comes from the cache. A `timeline` is told what happens when.
+    Raises: ManifestError, UsageError for the cache.
     """
     targets = list(dict.fromkeys(entry.target for entry in manifest.entries))
     remote = [ref for ref in targets if isinstance(manifest.providers[ref.provider], HTTPProvider)]
     cache = _open_cache(manifest, given, log) if remote else None
     if offline:
         local = [ref for ref in targets if ref not in remote]
-        return {**_read(manifest, local, given, log, started), **_from(cache, remote)}
-    found = _read(manifest, targets, given, log, started)
+        return {**_read(manifest, local, given, log, started, timeline), **_from(cache, remote)}
+    found = _read(manifest, targets, given, log, started, timeline)
     if cache is None:
         return found
     return {**found, **cache.settle({ref: found[ref] for ref in remote}, _optional(manifest))}
 
 
 def _read(
-    manifest: Manifest, targets: Sequence[SecretRef], given: Mapping[bytes, bytes], log: Log, started: float
+    manifest: Manifest,
+    targets: Sequence[SecretRef],
+    given: Mapping[bytes, bytes],
+    log: Log,
+    started: float,
+    timeline: Timeline | None,
 ) -> Found:
     wanted: dict[str, list[SecretRef]] = {}
     for ref in targets:
@@ -69,12 +82,17 @@ def _read(
     options = manifest.options
     policy = Policy(started, len(targets), timeout=options.timeout, outage=options.outage, chance=chance)
     engine = Engine(
-        lambda: open_transport(decoded(given), lambda what, hint: log.warning(what, hint=hint)),
+        lambda: open_transport(
+            decoded(given),
+            lambda what, hint: log.warning(what, hint=hint),
+            None if timeline is None else timeline.measured,
+        ),
         policy,
         Clock(time.monotonic, time.time),
         log,
         concurrency=min(options.concurrency, _affordable()),
         progress=_progress(started) if log.is_live else None,
+        timeline=timeline,
     )
     found = engine.run(reads)
     if targets:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..providers.base import Flow, Found, Provider
     from ..reference import SecretRef
     from ..secret import Secret
+    from ..timeline import Timeline, Track
     from ..transports import Transport
     from .policy import Host, Policy
 
@@ -40,13 +41,25 @@ class Clock(Record):
 
 
 class _Task:
-    """A flow under way, who it belongs to, what to do with its end, and whether others wait for that."""
+    """A flow under way, who it belongs to, what to do with its end, and whether others wait for that.
 
-    def __init__(self, provider: Provider, flow: Flow[Any], done: Callable[[Any], None], *, is_shared: bool) -> None:
+    `track` is where its times are told; None when nobody wants to know.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        flow: Flow[Any],
+        done: Callable[[Any], None],
+        *,
+        is_shared: bool,
+        track: Track | None = None,
+    ) -> None:
         self.provider = provider
         self.flow = flow
         self.done = done
         self.is_shared = is_shared
+        self.track = track
 
 
 class _Shared:
@@ -101,6 +114,7 @@ class Engine:
         *,
         concurrency: int,
         progress: Progress | None = None,
+        timeline: Timeline | None = None,
     ) -> None:
         self._open_transport = open_transport
         self._transport: Transport | None = None
@@ -109,6 +123,7 @@ class Engine:
         self._log = log
         self._concurrency = concurrency
         self._progress = progress
+        self._timeline = timeline
         self._found: dict[SecretRef, Secret | SecretsExecError] = {}
         self._wanted = 0
         self._runnable: list[tuple[_Task, Any]] = []
@@ -127,7 +142,8 @@ class Engine:
         """Read everything; what was found for each reference, a secret or the error that stands for it."""
         for provider, refs in reads:
             self._wanted += len(refs)
-            self._start(_Task(provider, provider.read(refs), _collector(refs, self._found), is_shared=False))
+            flow, track = provider.read(refs), self._track(provider, refs)
+            self._start(_Task(provider, flow, _collector(refs, self._found), is_shared=False, track=track))
         try:
             while self._step():
                 pass
@@ -165,18 +181,28 @@ class Engine:
     def _start(self, task: _Task) -> None:
         self._runnable.append((task, None))
 
+    def _track(self, provider: Provider, of: Hashable) -> Track | None:
+        return None if self._timeline is None else self._timeline.track(provider.name, of)
+
     def _advance(self, task: _Task, outcome: Any) -> None:
+        if task.track is not None:
+            task.track.advanced(self._clock.monotonic())
         try:
             if isinstance(outcome, SecretsExecError):
                 wanted = task.flow.throw(outcome.at(outcome.where))
             else:
                 wanted = task.flow.send(outcome)
         except StopIteration as end:
-            task.done(end.value)
+            self._end(task, end.value)
         except SecretsExecError as error:
-            task.done(error.at(error.where))
+            self._end(task, error.at(error.where))
         else:
             self._serve(task, wanted)
+
+    def _end(self, task: _Task, outcome: Any) -> None:
+        if task.track is not None:
+            task.track.ended(self._clock.monotonic())
+        task.done(outcome)
 
     def _serve(self, task: _Task, wanted: Call | ReadFile | Once) -> None:
         if isinstance(wanted, Call):
@@ -194,7 +220,8 @@ class Engine:
             def finish(outcome: Any) -> None:
                 self._finish(begun, outcome, str(key))
 
-            self._start(_Task(task.provider, wanted.flow(), finish, is_shared=True))
+            track = self._track(task.provider, wanted.key)
+            self._start(_Task(task.provider, wanted.flow(), finish, is_shared=True, track=track))
         shared = self._shared[key]
         if shared.is_done:
             self._runnable.append((task, shared.outcome))
@@ -219,6 +246,8 @@ class Engine:
         exchange = _Exchange(self._calls, task, call, lane)
         lane.open.add(exchange)
         heapq.heappush(lane.waiting, exchange)
+        if task.track is not None:
+            task.track.opened(self._clock.monotonic(), authority)
 
     def _close(self, exchange: _Exchange, outcome: Answer | SecretsExecError) -> None:
         exchange.lane.open.remove(exchange)
@@ -248,6 +277,8 @@ class Engine:
         exchange.attempt += 1
         exchange.tag = self.requests
         self._sent[exchange.tag] = exchange
+        if exchange.task.track is not None:
+            exchange.task.track.sent(now, exchange.tag)
         heapq.heappush(self._ends, (now + call.seconds, exchange.tag))
         self._opened().send(exchange.tag, call.build(self._clock.wall()), call.seconds)
 
@@ -261,6 +292,8 @@ class Engine:
             if tag not in self._sent:  # abandoned before
                 continue
             exchange = self._release(tag)
+            if exchange.task.track is not None:
+                exchange.task.track.came(self._clock.monotonic(), _told(outcome))
             if isinstance(outcome, Failure):
                 exchange.lane.host.failed()
                 self._failed(exchange, outcome)
@@ -309,6 +342,8 @@ class Engine:
             f" (the start may take {max(0.0, self._policy.deadline - now):.0f} s more)"
         )
         exchange.problem = problem
+        if exchange.task.track is not None:
+            exchange.task.track.delayed(at)
         heapq.heappush(self._delayed, (at, exchange))
 
     def _wake(self, now: float) -> None:
@@ -343,6 +378,8 @@ class Engine:
         self._opened().abandon(tag)
         exchange = self._release(tag)
         exchange.lane.host.failed()
+        if exchange.task.track is not None:
+            exchange.task.track.came(self._clock.monotonic(), "no answer")
         return exchange
 
     def _next_event(self, now: float) -> float:
@@ -385,6 +422,11 @@ def _read(wanted: ReadFile) -> bytes | SecretsExecError:
         return read_regular(wanted.path, wanted.limit)
     except SecretsExecError as error:
         return error
+
+
+def _told(outcome: Answer | Failure) -> str:
+    """What came, for a timeline: a status, or a kind of failure."""
+    return outcome.kind if isinstance(outcome, Failure) else str(outcome.status)
 
 
 def _what(exchange: _Exchange, what: str, why: str) -> str:

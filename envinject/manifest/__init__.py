@@ -64,7 +64,8 @@ def load(
     beside = [_document(place, given, known) for place, given in (variables or {}).items()]
     tables = merge(documents, errors, profile=profile, beside=beside)
     elsewhere = _all_names(documents) if "required_one_of" in tables["options"] else ()
-    return Reader(environ, allowed_hosts, errors).manifest(tables, profile, elsewhere)
+    manifest = Reader(environ, allowed_hosts, errors).manifest(tables, profile, elsewhere)
+    return manifest.replace(sources=tuple(document.document for document in documents))
 
 
 def load_reference(

@@ -9,6 +9,7 @@ import sys
 from ..errors import ManifestError, NotFound, SecretsExecError, shown
 from ..files import drain, read_regular, working_folder
 from ..record import Record
+from ..secret import Secret
 from .tomltext import parse_plain
 
 TYPE_CHECKING = False
@@ -26,12 +27,14 @@ STANDARD_INPUT = "-"
 class Document(Record):
     """A file and how its lines are found: `line(path)` is called only to tell an error.
 
-    `folder` is what relative paths in it are seen from.
+    `folder` is what relative paths in it are seen from. `data` are the bytes that were read; a manifest's literals are
+    among them.
     """
 
     name: str
     folder: str
     line: Callable[[Path], int | None]
+    data: Secret | None = None
 
 
 class Plain(str):
@@ -89,6 +92,7 @@ def read(path: str, *, warn: Callable[[str, str], None]) -> Node:
 
 def parse(data: bytes, form: str, name: str, folder: str) -> Node:
     """The nodes of a manifest's bytes. Raises: ManifestError."""
+    kept = Secret(data)
     data = data.removeprefix(b"\xef\xbb\xbf")  # the codec that does so is a module of its own
     try:
         text = data.decode()
@@ -97,13 +101,13 @@ def parse(data: bytes, form: str, name: str, folder: str) -> Node:
         where = f"{name}:{line}"
     else:
         if form == "toml":
-            return _toml(text, name, folder)
+            return _toml(text, Document(name, folder, _finder(lambda: _lines_of_toml(text)), kept))
         if form == "json":
-            return _json(text, name, folder)
+            return _json(text, Document(name, folder, _finder(lambda: _lines_of_json(text)), kept))
         from .yamltext import parse_yaml  # needs an extra
 
         tree, lines = parse_yaml(text, name)
-        return _nodes(tree, Document(name, folder, _finder(lambda: lines)))
+        return _nodes(tree, Document(name, folder, _finder(lambda: lines), kept))
     raise ManifestError("the manifest is not UTF-8", where=where, hint="save it as UTF-8")
 
 
@@ -127,13 +131,13 @@ def _standard_input() -> bytes:
     return data
 
 
-def _toml(text: str, name: str, folder: str) -> Node:
+def _toml(text: str, document: Document) -> Node:
     if any(line.count(".") >= DEEPEST for line in text.split("\n")):
-        _check_keys(text, name)
+        _check_keys(text, document.name)
     tree = parse_plain(text)
     if tree is None:
-        tree = _toml_by_library(text, name)
-    return _nodes(tree, Document(name, folder, _finder(lambda: _lines_of_toml(text))))
+        tree = _toml_by_library(text, document.name)
+    return _nodes(tree, document)
 
 
 def _toml_by_library(text: str, name: str) -> dict[str, Any]:
@@ -164,7 +168,7 @@ def _lines_of_toml(text: str) -> dict[Path, int]:
     return of_toml(text)
 
 
-def _json(text: str, name: str, folder: str) -> Node:
+def _json(text: str, document: Document) -> Node:
     import json
 
     is_repeated = False
@@ -182,7 +186,6 @@ def _json(text: str, name: str, folder: str) -> Node:
     except (ValueError, RecursionError):  # an integer of thousands of digits, NaN; arrays in arrays without end
         place = ()
     else:
-        document = Document(name, folder, _finder(lambda: _lines_of_json(text)))
         if is_repeated:
             from .lines import repeated_in_json
 
@@ -190,7 +193,7 @@ def _json(text: str, name: str, folder: str) -> Node:
             second = Node(None, document.replace(line=lambda _path: line), path)
             raise ManifestError("a key is given twice in one object", where=second.place, hint="keep one")
         return _nodes(tree, document)
-    where = ":".join(map(str, (name, *place)))
+    where = ":".join(map(str, (document.name, *place)))
     raise ManifestError("the manifest is not valid JSON", where=where, hint="is a comma or a quote missing there?")
 
 

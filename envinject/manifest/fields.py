@@ -17,7 +17,6 @@ MOST = 1000
 
 _LATER = frozenset(
     """
-    options.audit options.audit_required
     """.split()
 )
 """What the design has and this version has not: refused by name rather than called unknown."""

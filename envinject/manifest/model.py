@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..reference import SecretRef
     from ..secret import Secret
     from ..template import Part
-    from .document import Node
+    from .document import Document, Node
 
 
 MEMFD, TMPFS = "memfd", "tmpfs"
@@ -102,7 +102,8 @@ class OneOf(Record):
 class Options(Record):
     """How a run behaves. Times in seconds. `inherit` is all, nothing, or globs of names.
 
-    `export_profile` is the variable that tells the child which profile was chosen.
+    `export_profile` is the variable that tells the child which profile was chosen. `audit` is where each start is
+    told: a file's path, `syslog` or `journald`; `audit_required` whether there is no start without that.
     """
 
     timeout: float = 120.0
@@ -114,6 +115,8 @@ class Options(Record):
     allow_names: tuple[str, ...] = ()
     export_profile: str | None = None
     required_one_of: tuple[OneOf, ...] = ()
+    audit: str | None = None
+    audit_required: bool = False
 
     @property
     def grouped(self) -> frozenset[str]:
@@ -125,7 +128,7 @@ class Manifest(Record):
     """Everything that was asked for, of all manifest files together, in the order in which it was written.
 
     `templates` come so that each stands behind those that it is made of. `only` are globs of the names that are
-    injected where not all are: others are there for templates.
+    injected where not all are: others are there for templates. `sources` are the manifest files as they were read.
     """
 
     providers: Mapping[str, Provider]
@@ -136,6 +139,7 @@ class Manifest(Record):
     profile: str | None = None
     templates: tuple[Composed, ...] = ()
     only: tuple[str, ...] = ()
+    sources: tuple[Document, ...] = ()
 
     @property
     def credential_names(self) -> frozenset[str]:

@@ -27,6 +27,7 @@ _OF_A_FILE = ("file", "mode", "name")
 SECRET_FIELDS = (*COORDINATES, "expand", "required", "default", "decode", "as", *_OF_A_FILE, "description")
 EXPAND_FIELDS = ("prefix", "case", "keys", "omit", "rename", "nested")
 _LONGEST_FILE_NAME = 200  # of 249 that memfd_create(2) takes
+_AUDITS = ("syslog", "journald")
 
 
 class Reader(Fields):
@@ -216,8 +217,12 @@ class Reader(Fields):
             "allow_names": self.texts,
             "export_profile": self.text,
             "required_one_of": self._groups,
+            "audit": self._audit,
+            "audit_required": self.flag,
         }
         found = {name: readers[name](node, name) for name in table if name in readers}
+        if found.get("audit_required") and "audit" not in table:
+            self.fault(table["audit_required"], "there is no audit that could be required", 'set audit = "FILE", say')
         return Options(**{name: value for name, value in found.items() if value is not None})
 
     def _all_or_some(self, node: Node, name: str) -> bool | tuple[str, ...] | None:
@@ -249,6 +254,11 @@ class Reader(Fields):
             if len(unset) == len(group.names) and not unknown:
                 what = f"none of {', '.join(group.names)} is set in this profile, and one of them must be"
                 self.fault(group.node, what, "set one, or give the profile a required_one_of of its own")
+
+    def _audit(self, node: Node, name: str) -> str | None:
+        if node.value[name].value in _AUDITS:
+            return self.text(node, name)
+        return self._path(node, name)
 
     # Cache
 

@@ -64,7 +64,10 @@ class ReadFile(Record):
 
 
 class Once(Record):
-    """A flow that runs once for all flows of this provider that ask for it by this key."""
+    """A flow that runs once for all flows of this provider that ask for it by this key.
+
+    A timeline shows the key, so it is a word that says what is waited for, and no secret.
+    """
 
     key: Hashable
     flow: Callable[[], Flow[Any]]
@@ -139,6 +142,14 @@ class Provider:
         return None
         yield  # a flow is a generator, also one that needs nothing done
 
+    def origin(self) -> Flow[str]:
+        """Where its credentials were found: variables and files by name, never a value; empty where it needs none.
+
+        No I/O but files. Raises: Denied when there are none.
+        """
+        return ""
+        yield  # a flow is a generator, also one that needs nothing done
+
     def target(self, ref: SecretRef, folder: str) -> SecretRef:  # noqa: ARG002  # for subclasses with paths
         """The whole reference that is read for `ref`, with defaults filled in; equal ones are read once.
 
@@ -177,6 +188,21 @@ class HTTPProvider(Provider):
     def route(self) -> Route:
         """Whom this provider trusts, and through whom it goes."""
         return Route(self.settings.get("ca_bundle"), self.settings.get("proxy"))
+
+    def endpoints(self) -> Sequence[Endpoint]:
+        """The servers that it may talk to, the store first: what `doctor` looks at."""
+        return ()
+
+    def origin(self) -> Flow[str]:
+        """Every credential that is there. Raises: Denied when there is none."""
+        found = []
+        for credential in self.CREDENTIALS:
+            if (yield from self.credential(credential.name)) is not None:
+                found.append(self.found_at(credential.name))
+        if self.CREDENTIALS and not found:
+            places = " or ".join(self.places(credential.name) for credential in self.CREDENTIALS)
+            raise Denied(f"no credentials for {self.name}", hint=f"set {places}")
+        return " and ".join(found)
 
     def endpoint(self, setting: str, default: str) -> Endpoint:
         """A setting's endpoint or the default one, without the `/api/v1` that some documents put behind it."""
@@ -221,6 +247,12 @@ class HTTPProvider(Provider):
     def places(self, name: str) -> str:
         """Where the credential of that name may stand, for a hint."""
         return self.settings.get(f"{name}_file") or " or ".join(self.variables(name))
+
+    def found_at(self, name: str) -> str:
+        """Where the credential of that name stands, which is there."""
+        if path := self.settings.get(f"{name}_file"):
+            return f"the file {path}"
+        return next((f"the variable {one}" for one in self.variables(name) if self.environ.get(one)), "nowhere")
 
     def refusal(self, answer: Answer, *, code: str = "", request_id: str = "", hint: str = "") -> SecretsExecError:
         """The error of an answer that is no success, in our own words and its checked metadata."""

@@ -14,6 +14,8 @@ from .base import COMMON_HTTP, Credential, HTTPProvider, Once, Setting, as_text,
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..jsontext import Json
     from ..reference import SecretRef
     from ..transports import Answer
@@ -74,6 +76,21 @@ class KakaoCloud(HTTPProvider):
         """The token that is given, else the access key's id."""
         given = yield from self.credential("token")
         return given or (yield from self.credential("access_key_id"))
+
+    def origin(self) -> Flow[str]:
+        """The token's place, else those of the access key's halves."""
+        if (yield from self.credential("token")) is not None:
+            return self.found_at("token")
+        key_id = yield from self.credential("access_key_id")
+        key = yield from self.credential("secret_access_key")
+        if key_id is None or key is None:
+            raise self._missing(key_id, key)
+        return f"{self.found_at('access_key_id')} and {self.found_at('secret_access_key')}"
+
+    def endpoints(self) -> Sequence[Endpoint]:
+        """The store, and where tokens are issued unless one is given."""
+        has_token = "token_file" in self.settings or any(map(self.environ.get, self.variables("token")))
+        return (self._endpoint(), *(() if has_token else (self.endpoint("iam_endpoint", _IAM),)))
 
     def read(self, refs: tuple[SecretRef, ...]) -> Flow[Found]:
         """One GET; after a 401 one more with a new token, which all reads share."""
@@ -161,21 +178,24 @@ class KakaoCloud(HTTPProvider):
         if answer.status != 200:
             return self._refused(answer)
         try:
-            data = jsontext.to_bytes(self._value(answer))
+            value, revision = self._value(answer)
+            data = jsontext.to_bytes(value)
         except SecretsExecError as error:
             return error
         if data is None:
             return NotFound("the value of this secret is null, which counts as not found")
-        return Secret(data)
+        return Secret(data, revision=revision)
 
-    def _value(self, answer: Answer) -> Json:
+    def _value(self, answer: Answer) -> tuple[Json, str]:
+        """The value, and which version it is of where the answer says so: no document promises that it does."""
         body = self.parsed(answer)
         if isinstance(body, dict):
             version = body.get("version")
             if isinstance(version, dict) and "secret" in version:
-                return version["secret"]
+                number = as_text(version.get("version"))
+                return version["secret"], f"version={number}" if self.accepts("version", number) else ""
             if "data" in body:
-                return body["data"]
+                return body["data"], ""
         raise self.nonsense("it has neither version.secret nor data")
 
     def _refused(self, answer: Answer) -> SecretsExecError:

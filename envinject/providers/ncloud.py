@@ -111,6 +111,17 @@ class NCloud(HTTPProvider):
         found = None if access else (yield from self._configured_keys())
         return found.access if found else access
 
+    def origin(self) -> Flow[str]:
+        """Where the key pair stands; the metadata of a server's role is asked when a secret is read, and not here."""
+        keys = yield from self._own_keys()
+        if keys is None and not self.settings.get("server_role"):
+            raise self._no_keys()
+        return "the server's role" if keys is None else keys.origin
+
+    def endpoints(self) -> Sequence[Endpoint]:
+        """Each host that may know a secret."""
+        return tuple(self._endpoints())
+
     def read(self, refs: tuple[SecretRef, ...]) -> Flow[Found]:
         """One GET from each host that may know the secret, until one does."""
         keys: Keys = yield Once("keys", self._keys)
@@ -157,19 +168,23 @@ class NCloud(HTTPProvider):
     # Credentials
 
     def _keys(self) -> Flow[Keys]:
-        access = yield from self.credential("access_key")
-        secret = yield from self.credential("secret_key")
-        if access and secret:
-            return Keys(access, secret, f"{self.places('access_key')} and {self.places('secret_key')}")
-        if access or secret:
-            missing = "secret_key" if access else "access_key"
-            raise Denied(f"half of the key pair for {self.name} is missing", hint=f"set {self.places(missing)}")
-        found = yield from self._configured_keys()
+        found = yield from self._own_keys()
         if found is None and self.settings.get("server_role"):
             found = yield from self._role_keys()
         if found is None:
             raise self._no_keys()
         return found
+
+    def _own_keys(self) -> Flow[Keys | None]:
+        """The keys that stand on this machine, if there are any."""
+        access = yield from self.credential("access_key")
+        secret = yield from self.credential("secret_key")
+        if access and secret:
+            return Keys(access, secret, f"{self.found_at('access_key')} and {self.found_at('secret_key')}")
+        if access or secret:
+            missing = "secret_key" if access else "access_key"
+            raise Denied(f"half of the key pair for {self.name} is missing", hint=f"set {self.places(missing)}")
+        return (yield from self._configured_keys())
 
     def _no_keys(self) -> Denied:
         places = f"set {self.places('access_key')} and {self.places('secret_key')}, or write ~/.ncloud/configure"
@@ -288,7 +303,7 @@ class NCloud(HTTPProvider):
             raise self.nonsense(f"the value is {jsontext.kind(value)}, not text")
         data = jsontext.to_bytes(value)
         assert data is not None, "text has bytes"  # for the type checker
-        return Secret(data)
+        return Secret(data, revision=f"stage={ref.stage}")  # the answer says so too
 
     def _refused(self, answer: Answer, keys: Keys) -> SecretsExecError:
         error = self.members(answer, "error")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Protocol
 
+    from ..timeline import Phases
     from ..url import Endpoint
 
     Warn = Callable[[str, str], None]
@@ -88,6 +89,9 @@ if TYPE_CHECKING:
     Tag = int
     """The engine's number of an attempt."""
 
+    Measure = Callable[[Tag, Phases], None]
+    """Who wants to know how far an attempt had come at what time; told before the attempt's outcome."""
+
     class Transport(Protocol):
         """What every transport does (`tests/transports/test_contract.py` holds it to this)."""
 
@@ -127,10 +131,10 @@ def ends_in_its_head(status: int, headers: Mapping[str, str], body: bytes) -> bo
     return status == 200 and not body and "content-length" not in headers and "transfer-encoding" not in headers
 
 
-def open_transport(environ: Mapping[str, str], warn: Warn) -> Transport:
+def open_transport(environ: Mapping[str, str], warn: Warn, measure: Measure | None = None) -> Transport:
     """The transport of this run, imported now and not earlier. `environ` is the launcher's environment.
 
-    SECRETS_EXEC_TRANSPORT names it; without that it is curl where pycurl is installed.
+    SECRETS_EXEC_TRANSPORT names it; without that it is curl where pycurl is installed. `measure` is told of times.
     Raises: UsageError when the one that is named is not there.
     """
     name = environ.get("SECRETS_EXEC_TRANSPORT", "")
@@ -140,11 +144,11 @@ def open_transport(environ: Mapping[str, str], warn: Warn) -> Transport:
         try:
             from .curl import CurlTransport
 
-            return CurlTransport(environ, warn)
+            return CurlTransport(environ, warn, measure)
         except ImportError:
             pass
         if name:
             raise UsageError("the transport curl needs pycurl", hint="pip install pycurl, or leave the variable out")
     from .requests import RequestsTransport
 
-    return RequestsTransport(environ, warn)
+    return RequestsTransport(environ, warn, measure)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from . import Request, Route, Tag, Warn
+    from . import Measure, Request, Route, Tag, Warn
     from .trust import Authorities
 
 _HTTP_2 = 3
@@ -98,11 +98,12 @@ _left: list[Any] = []
 class CurlTransport:
     """Sends everything at once from one thread; libcurl's own events say when to look at it again."""
 
-    def __init__(self, environ: Mapping[str, str], warn: Warn) -> None:
+    def __init__(self, environ: Mapping[str, str], warn: Warn, measure: Measure | None = None) -> None:
         os.environ.pop("SSLKEYLOGFILE", None)  # libcurl reads it by itself; the child's environment is apart
         self._curl = load()
         self._environ = environ
         self._warn = warn
+        self._measure = measure
         self._poll = select.poll()
         self._wakes: float | None = None
         self._under_way: dict[Any, _Exchange] = {}
@@ -254,10 +255,24 @@ class CurlTransport:
         exchange = self._under_way.pop(handle)
         del self._by_tag[exchange.tag]
         outcome = failure or self._answer(handle, exchange)
+        if self._measure is not None:
+            self._tell_times(handle, exchange.tag, self._measure)
         self._remove(handle)
         self._without(handle)
         handle.close()
         return exchange.tag, outcome
+
+    def _tell_times(self, handle: Any, tag: Tag, measure: Measure) -> None:
+        """What libcurl has measured, from its begin of the exchange on; 0 stands for what did not happen."""
+        from ..timeline import Phases  # only where somebody wants to know
+
+        curl = self._curl
+        began = time.monotonic() - handle.getinfo(curl.TOTAL_TIME)
+        has_answer = handle.getinfo(curl.RESPONSE_CODE) > 0
+        moments = {"answered": handle.getinfo(curl.STARTTRANSFER_TIME) if has_answer else 0}
+        if not has_answer or handle.getinfo(curl.NUM_CONNECTS) > 0:
+            moments |= {"connected": handle.getinfo(curl.CONNECT_TIME), "secured": handle.getinfo(curl.APPCONNECT_TIME)}
+        measure(tag, Phases(began, **{name: began + seconds for name, seconds in moments.items() if seconds}))
 
     def _answer(self, handle: Any, exchange: _Exchange) -> Answer | Failure:
         """The answer, unless it came over a connection that had carried another's answer and names no request."""

@@ -13,6 +13,7 @@ import signal
 import socket
 import ssl
 import threading
+import time
 
 import requests
 import urllib3
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
-    from . import Request, Route, Tag, Warn
+    from . import Measure, Request, Route, Tag, Warn
 
 _PIECE = 1 << 16
 _LARGEST_EXCHANGE = 4 * LARGEST_ANSWER
@@ -55,9 +56,10 @@ _CUT_SHORT = "its answer is cut short"
 class RequestsTransport:
     """Sends each request in a thread of its own; a thread that is done takes the next request."""
 
-    def __init__(self, environ: Mapping[str, str], warn: Warn) -> None:
+    def __init__(self, environ: Mapping[str, str], warn: Warn, measure: Measure | None = None) -> None:
         self._environ = environ
         self._warn = warn
+        self._measure = measure
         self._threads = 0
         self._outstanding = 0
         self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
@@ -117,10 +119,15 @@ class RequestsTransport:
 
     def _work(self) -> None:
         while (asked := self._asked.get()) is not None:
+            _passed.moments = {"began": time.monotonic()}
             try:
                 outcome = _exchange(asked)
             except Exception as error:  # the boundary to foreign code: whatever it raises becomes our own words
                 outcome = failure(error)
+            if self._measure is not None:
+                from ..timeline import Phases  # only where somebody wants to know
+
+                self._measure(asked.tag, Phases(**_passed.moments))
             self._came.put((asked.tag, outcome))
 
     def _proxies(self, request: Request) -> dict[str, str]:
@@ -136,6 +143,15 @@ class RequestsTransport:
         if route not in self._contexts:
             self._contexts[route] = _new_context(route, self._environ, self._warn)
         return self._contexts[route]
+
+
+class _Passed(threading.local):
+    """When this thread's exchange has come how far: a library's own classes have no other way to tell."""
+
+    moments: dict[str, float]
+
+
+_passed = _Passed()
 
 
 class _Asked(Record):
@@ -192,6 +208,7 @@ class _Response(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
+        _passed.moments["answered"] = time.monotonic()
         if self._sent.has_ended:  # within the headers, which the library takes for their end
             raise http.client.IncompleteRead(b"")
         length = self.headers.get("content-length", "0").strip()
@@ -209,9 +226,23 @@ class _TooLarge(Exception):
 class _Connection(urllib3.connection.HTTPConnection):
     response_class = _Response
 
+    def _new_conn(self) -> socket.socket:
+        made = super()._new_conn()
+        _passed.moments["connected"] = time.monotonic()
+        return made
+
 
 class _SecureConnection(urllib3.connection.HTTPSConnection):
     response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        made = super()._new_conn()
+        _passed.moments["connected"] = time.monotonic()
+        return made
+
+    def connect(self) -> None:
+        super().connect()
+        _passed.moments["secured"] = time.monotonic()
 
 
 class _Pool(urllib3.HTTPConnectionPool):

@@ -274,3 +274,19 @@ def test_what_makes_no_sense_is_64(literal: Path, options: list[str], said: byte
     )
     assert done.returncode == 64
     assert said in done.stderr
+
+
+# Audited
+
+
+def test_an_audited_command_has_one_line_for_each_start_and_none_for_a_look(watched: Watched) -> None:
+    Path("audit.toml").write_text('[options]\naudit = "audit.log"\n')
+    process = watched.begin("-f", "audit.toml")
+    watched.settle()
+    assert Path("audit.log").read_bytes().count(b"\n") == 1
+    watched.value = "canary-two-77aa"
+    eventually(lambda: len(watched.starts) == 2, "the command was restarted")
+    watched.settle()
+    assert Path("audit.log").read_bytes().count(b"\n") == 2
+    process.terminate()
+    process.wait(PATIENCE)

@@ -65,7 +65,7 @@ def test_run_without_a_command_is_64(launch: Launch, literal: Path, words: list[
     assert b"there is no command to run" in done.stderr
 
 
-@pytest.mark.parametrize("word", ["chekc", "inti", "imprt", "doctor", "ls", ""])
+@pytest.mark.parametrize("word", ["chekc", "inti", "imprt", "docter", "ls", ""])
 def test_an_unknown_command_is_64_and_not_run(launch: Launch, word: str) -> None:
     done = launch(word)
     assert (done.returncode, done.stdout) == (64, b"")

@@ -73,6 +73,7 @@ EXAMPLES = {
     "watch": Example(_RUN, "soon", _senseless),
     "on-change": Example("--watch 1h -f literal.toml @ -- env", "reload", _senseless),
     "mask": Example("--set SECRET=env://HOME @ -- printenv SECRET", "", lambda done: done.stdout == b"[SECRET]\n"),
+    "timings": Example(_RUN, "t.png", _senseless),
     "offline": Example(_CLOUD, "", lambda done: done.returncode == 64 and b"--offline needs a cache" in done.stderr),
     "fetch": Example("check -f nowhere.toml @", "", lambda done: done.returncode == 66),
     "json": Example("plan -f literal.toml @", "", lambda done: done.stdout.startswith(b"{")),
@@ -89,6 +90,7 @@ EXAMPLES = {
         lambda done: done.stderr.startswith(b"::add-mask::/"),
         {"GITHUB_ACTIONS": "true"},
     ),
+    "since": Example("plan -f literal.toml @", "earlier.json", lambda done: b"changes: 2" in done.stdout),
     "seed": Example("emulator @", "missing.toml", lambda done: done.returncode == 78),
     "port": Example("emulator --seed missing.toml @", "70000", _senseless),
 }
@@ -107,6 +109,7 @@ def observe(launch: Launch) -> Callable[..., Done]:
     Path("everybodys.toml").chmod(0o666)
     Path("more.env").write_text('MORE="from a file"\n')
     Path("nowhere.toml").write_text('[secrets]\nX = "file://nowhere"\n')
+    Path("earlier.json").write_text('{"shape": 1, "variables": []}')
     Path("seed.toml").write_text("")
     Path("elsewhere.toml").write_text(
         '[providers.kakaocloud]\nendpoint = "https://secrets.example.test"\n[secrets]\nX = "kakaocloud://1"\n'

@@ -12,6 +12,7 @@ from envinject.log import Log
 from envinject.providers.base import Call, Once, Provider
 from envinject.reference import SecretRef
 from envinject.secret import Secret
+from envinject.timeline import Timeline
 from envinject.transports import Answer, Failure, Request
 from envinject.url import parse_endpoint
 
@@ -126,6 +127,7 @@ class Run:
         self.outage = outage
         self.chance = chance
         self.opened = 0
+        self.timeline: Timeline | None = None
 
     def __call__(
         self, reads: Iterable[tuple[Provider, str]], *, concurrency: int = 16, verbosity: int = 0
@@ -133,7 +135,8 @@ class Run:
         wanted = [(provider, (SecretRef(provider.name, id),)) for provider, id in reads]
         rules = Policy(0.0, len(wanted), timeout=self.timeout, outage=self.outage, chance=lambda: self.chance)
         clock = Clock(lambda: self.transport.now, self.wall)
-        engine = Engine(self._open, rules, clock, Log(verbosity), concurrency=concurrency)
+        how: dict[str, Any] = {"concurrency": concurrency, "timeline": self.timeline}
+        engine = Engine(self._open, rules, clock, Log(verbosity), **how)
         found = engine.run(wanted)
         assert len(found) == len(wanted)
         return {ref.id: value.reveal() if isinstance(value, Secret) else value for ref, value in found.items()}

@@ -16,7 +16,7 @@ from envinject.transports import Answer, Failure, Request, Route, open_transport
 from envinject.url import parse_endpoint
 
 if TYPE_CHECKING:
-    from envinject.transports import Transport
+    from envinject.transports import Measure, Transport
 
 LONG = 15.0
 """Seconds that no test needs; to wait so long is to hang."""
@@ -64,8 +64,8 @@ def drive(transport_name: str) -> Iterator[Callable[..., Driver]]:
     """Open a transport for a launcher's environment: `drive({"HTTPS_PROXY": ...})`."""
     opened: list[Transport] = []
 
-    def drive(environ: Mapping[str, str] | None = None) -> Driver:
-        transport = open_transport({"SECRETS_EXEC_TRANSPORT": transport_name, **(environ or {})}, pytest.fail)
+    def drive(environ: Mapping[str, str] | None = None, measure: Measure | None = None) -> Driver:
+        transport = open_transport({"SECRETS_EXEC_TRANSPORT": transport_name, **(environ or {})}, pytest.fail, measure)
         opened.append(transport)
         return Driver(transport)
 

@@ -21,6 +21,7 @@ import pytest
 import trustme
 from loopback import Proxy, Server, answer, drip, hang, reset
 
+from envinject.timeline import Phases
 from envinject.transports import (
     LARGEST_ANSWER,
     SENSELESS,
@@ -52,6 +53,30 @@ def kind(outcome: Answer | Failure) -> str:
 def unused_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
+
+
+# What is measured
+
+
+def test_whoever_wants_to_know_is_told_how_far_an_attempt_had_come(drive, get, tls, ca_file):
+    told: dict[int, Phases] = {}
+    with Server({"/": [answer(200, b"x")]}, context=tls()) as server:
+        before = time.monotonic()
+        driver = drive({}, told.__setitem__)
+        tag = driver.send(get(server.url, "/", ca_bundle=ca_file))
+        assert kind(driver.outcomes({tag})[tag]) == "answered 200"
+    phases = told[tag]
+    moments = [phases.began, phases.connected, phases.secured, phases.answered]
+    assert None not in moments
+    assert (moments := [before - 0.01, *moments, time.monotonic()]) == sorted(moments)
+
+
+def test_an_attempt_without_a_connection_has_no_later_moment(drive, get):
+    told: dict[int, Phases] = {}
+    driver = drive({}, told.__setitem__)
+    tag = driver.send(get(f"http://127.0.0.1:{unused_port()}"))
+    assert kind(driver.outcomes({tag})[tag]) == UNREACHABLE
+    assert (told[tag].secured, told[tag].answered) == (None, None)
 
 
 # What is sent
