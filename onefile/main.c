@@ -6,7 +6,6 @@
 
 #include <Python.h>
 
-#include <errno.h>
 #include <limits.h>
 #include <nss.h>
 #include <signal.h>
@@ -70,12 +69,14 @@ static PyObject *own_authorities(PyObject *self, PyObject *args) {
 #define TAG 16
 
 /* Seals (1) or opens (0) `data` into `result`, which has room for it; 0 when it does not open. */
-static int run_cipher(int seals, Py_buffer *key, Py_buffer *nonce, Py_buffer *data, Py_buffer *bound, unsigned char *result) {
+static int run_cipher(int seals, const Py_buffer *key, const Py_buffer *nonce, const Py_buffer *data,
+                      const Py_buffer *bound, unsigned char *result) {
     Py_ssize_t size = seals ? data->len : data->len - TAG;
     unsigned char *tag = seals ? result + size : (unsigned char *)data->buf + size;
     int done = 0;
     EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
-    int works = cipher && key->len == 32 && nonce->len == 12 && size >= 0 && data->len < INT_MAX && bound->len < INT_MAX &&
+    int fits = key->len == 32 && nonce->len == 12 && size >= 0 && data->len < INT_MAX && bound->len < INT_MAX;
+    int works = cipher && fits &&
                 EVP_CipherInit_ex(cipher, EVP_aes_256_gcm(), NULL, key->buf, nonce->buf, seals) &&
                 EVP_CipherUpdate(cipher, NULL, &done, bound->buf, (int)bound->len) &&
                 EVP_CipherUpdate(cipher, result, &done, data->buf, (int)size) &&
@@ -94,7 +95,8 @@ static PyObject *own_cipher(PyObject *self, PyObject *args) {
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
     Py_ssize_t size = seals ? given[2].len + TAG : given[2].len - TAG;
     PyObject *result = PyBytes_FromStringAndSize(NULL, size < 0 ? 0 : size);
-    int works = result && run_cipher(seals, &given[0], &given[1], &given[2], &given[3], (unsigned char *)PyBytes_AS_STRING(result));
+    unsigned char *place = result ? (unsigned char *)PyBytes_AS_STRING(result) : NULL;
+    int works = result && run_cipher(seals, &given[0], &given[1], &given[2], &given[3], place);
     for (int i = 0; i < 4; i++) PyBuffer_Release(&given[i]);
     if (result && !works) Py_SETREF(result, Py_NewRef(Py_None));
     return result;
@@ -103,7 +105,7 @@ static PyObject *own_cipher(PyObject *self, PyObject *args) {
 static PyMethodDef own_functions[] = {
     {"prctl", own_prctl, METH_VARARGS, "prctl(option, value): see prctl(2)."},
     {"authorities", own_authorities, METH_NOARGS, "The bundle of certificate authorities, as PEM."},
-    {"cipher", own_cipher, METH_VARARGS, "cipher(seals, key, nonce, data, bound): AES-256-GCM; None when it does not open."},
+    {"cipher", own_cipher, METH_VARARGS, "cipher(seals, key, nonce, data, bound); None when it does not open."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -112,8 +114,8 @@ static struct PyModuleDef own_module = {
 
 static PyObject *init_own(void) { return PyModule_Create(&own_module); }
 
-/* The modules in C that are inside: Python's own, those that Debian keeps as shared libraries, those from PyPI. This table
- * stands for the one of libpython (config.c), which has more; an import goes through it from its begin. */
+/* The modules in C that are inside: Python's own, those that Debian keeps as shared libraries, those from PyPI. This
+ * table stands for the one of libpython (config.c), which has more; an import goes through it from its begin. */
 
 /* OpenSSL reads no configuration: a file of the system may name engines and providers that are not in here. */
 static void start_openssl(void) { OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL); }
@@ -128,11 +130,11 @@ AFTER(look_up_by_ourselves(), grp)
 AFTER(look_up_by_ourselves(), pwd)
 
 #define MODULES(_) \
-    _(_thread) _(_weakref) _(_abc) _(_codecs) _(_io) _(_signal) _(_stat) _(_string) _(errno) _(itertools) _(posix) _(time) \
-    _(_collections) _(_functools) _(_operator) _(_json) _(_sre) _(_struct) _(binascii) _(fcntl) _(math) _(resource) \
-    _(select) _(_ast) _(_bisect) _(_blake2) _(_contextvars) _(_csv) _(_datetime) _(_heapq) _(_imp) _(_locale) _(_md5) \
-    _(_opcode) _(_posixsubprocess) _(_queue) _(_random) _(_sha1) _(_sha256) _(_sha3) _(_sha512) _(_tokenize) \
-    _(_tracemalloc) _(_typing) _(array) _(atexit) _(gc) _(termios) _(unicodedata) _(zlib)
+    _(_thread) _(_weakref) _(_abc) _(_codecs) _(_io) _(_signal) _(_stat) _(_string) _(errno) _(itertools) _(posix) \
+    _(time) _(_collections) _(_functools) _(_operator) _(_json) _(_sre) _(_struct) _(binascii) _(fcntl) _(math) \
+    _(resource) _(select) _(_ast) _(_bisect) _(_blake2) _(_contextvars) _(_csv) _(_datetime) _(_heapq) _(_imp) \
+    _(_locale) _(_md5) _(_opcode) _(_posixsubprocess) _(_queue) _(_random) _(_sha1) _(_sha256) _(_sha3) _(_sha512) \
+    _(_tokenize) _(_tracemalloc) _(_typing) _(array) _(atexit) _(gc) _(termios) _(unicodedata) _(zlib)
 
 #define DECLARED(module) PyObject *PyInit_##module(void);
 #define IN_TABLE(module) {#module, PyInit_##module},
@@ -181,8 +183,8 @@ static void set(PyConfig *config, wchar_t **field, const char *text) {
     fail(PyConfig_SetBytesString(config, field, text));
 }
 
-/* Stands for a function of libpython (getpath.c), which runs a program in Python to find the folders of an installation:
- * of which there is none. */
+/* Stands for a function of libpython (getpath.c), which runs a program in Python to find the folders of an
+ * installation: of which there is none. */
 PyStatus _PyConfig_InitPathConfig(PyConfig *config, int compute) {
     (void)config, (void)compute;
     return PyStatus_Ok();
