@@ -279,6 +279,8 @@ def _options() -> dict[str, Schema]:
             "type": "array",
             "items": {"type": "array", "items": _ref("name"), "minItems": 1},
         },
+        "audit": _text("Where each start is told: a file, syslog, or journald.", minLength=1),
+        "audit_required": _flag("Whether nothing starts without that line.", False),
         "export_profile": {"description": "The variable that tells the chosen profile.", **_ref("name")},
     }
     defaults = {name: getattr(Options, name) for name in chosen}

@@ -21,16 +21,20 @@ class Line(Record):
 
 
 class Table(Record):
-    """Rows under a head, which may be empty. A cell that says a word of `tones` has that tone."""
+    """Rows under a head, which may be empty. A cell that says a word of `tones` has that tone.
+
+    `prose` is the head of the column that people wrote, who may not write in ASCII.
+    """
 
     head: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     tones: Mapping[str, str] | None = None
+    prose: str = ""
 
-    @property
-    def lines(self) -> Sequence[tuple[str, ...]]:
-        """The head, where there is one, and the rows."""
-        return [*([self.head] if any(self.head) else []), *self.rows]
+    def shown(self) -> list[tuple[str, ...]]:
+        """The rows as they can be printed: nothing in them does something to the terminal."""
+        ways = [_in_any_language if name and name == self.prose else printable for name in self.head]
+        return [tuple(way(cell) for way, cell in zip(ways, row, strict=True)) for row in self.rows]
 
 
 if TYPE_CHECKING:
@@ -38,13 +42,17 @@ if TYPE_CHECKING:
 
 
 def plain(sheet: Sheet) -> str:
-    """The sheet as printable ASCII, columns divided by two spaces."""
+    """The sheet as printable text, columns divided by two spaces."""
     return "\n".join(_table(block) if isinstance(block, Table) else printable(block.text) for block in sheet)
 
 
 def _table(table: Table) -> str:
-    rows = [tuple(map(printable, row)) for row in table.lines]
+    rows = [*([table.head] if any(table.head) else []), *table.shown()]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
+
+
+def _in_any_language(text: str) -> str:
+    return "".join(character if character.isprintable() else printable(character) for character in text)

@@ -456,23 +456,3 @@ def test_every_dependency_has_its_reason() -> None:
     named = {name.lower() for cell in cells for name in re.sub(r" \(.*\)", "", cell).split(", ")}
 
     assert named == {re.match(r"[A-Za-z0-9-]+", one)[0].lower() for one in wanted}  # type: ignore[index]
-
-
-# What is not there yet
-
-
-def test_what_is_not_supported_yet_is_said_in_the_readme() -> None:
-    later = {f"--{option.name}" for option in options.RUN if "not supported yet" in option.help}
-    status = section("README.md", "Status")
-
-    assert later <= set(codes(status))
-
-
-@pytest.mark.parametrize("word", codes(section("docs/manifest.md", "Not supported yet")))
-def test_what_a_manifest_cannot_have_yet_is_refused_by_name(word: str, tmp_path: Path) -> None:
-    with pytest.raises(Failures) as caught:
-        loaded(f"[options]\n{word} = true", tmp_path)
-
-    (error,) = caught.value.errors
-    assert error.what.endswith(" is not supported yet")
-    assert error.what.removesuffix(" is not supported yet").strip("'") == word

@@ -51,6 +51,6 @@ def _table(table: Table) -> RichTable:
     for column in zip(*([table.head, *table.rows]), strict=True):
         is_narrow = max(map(len, column)) <= _NARROW
         made.add_column(Text(column[0]), no_wrap=is_narrow, overflow="fold")
-    for row in table.rows:
-        made.add_row(*(Text(printable(cell), _STYLES.get(tones.get(cell, ""), "")) for cell in row))
+    for row in table.shown():
+        made.add_row(*(Text(cell, _STYLES.get(tones.get(cell, ""), "")) for cell in row))
     return made

@@ -15,12 +15,6 @@ if TYPE_CHECKING:
 MOST = 1000
 """The largest count that a manifest may ask for."""
 
-_LATER = frozenset(
-    """
-    """.split()
-)
-"""What the design has and this version has not: refused by name rather than called unknown."""
-
 
 class Fields:
     """Readers of a table's fields, and the problems that they met."""
@@ -90,13 +84,9 @@ class Fields:
         return None
 
 
-def unknown(node: Node, known: Collection[str], scope: str, what: str) -> Iterator[ManifestError]:
-    """The problem of each field that `what` does not know; `scope` tells fields of later versions apart."""
+def unknown(node: Node, known: Collection[str], what: str) -> Iterator[ManifestError]:
+    """The problem of each field that `what` does not know."""
     for name, member in node.value.items():
-        if name in known:
-            continue
-        if f"{scope}{name}" in _LATER:
-            yield ManifestError(f"'{name}' is not supported yet", where=member.place, hint="leave it out")
-        else:
+        if name not in known:
             hint = f"{suggest(name, known)}It knows: {', '.join(known)}"
             yield ManifestError(f"{what} has no '{shown(name)}'", where=member.place, hint=hint)

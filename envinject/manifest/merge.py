@@ -75,7 +75,7 @@ def _is_removal(node: Node) -> bool:
 
 
 def _check_head(document: Node, errors: list[SecretsExecError]) -> None:
-    errors += unknown(document, TOP, "", "the manifest")
+    errors += unknown(document, TOP, "the manifest")
     version = document.value.get("manifest")
     if version is not None and (isinstance(version.value, bool) or version.value not in (1, "1")):
         errors.append(

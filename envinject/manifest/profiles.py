@@ -47,7 +47,7 @@ def _collected(documents: Sequence[Node], errors: list[SecretsExecError]) -> Pro
             continue
         for name, node in table.value.items():
             if isinstance(node.value, dict):
-                errors += unknown(node, KNOWN, "profile.", "a profile")
+                errors += unknown(node, KNOWN, "a profile")
                 profiles.setdefault(name, []).append(node)
             else:
                 hint = f"write [profiles.{shown(name)}.secrets], say"

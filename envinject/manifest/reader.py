@@ -125,7 +125,7 @@ class Reader(Fields):
         inline = [credential.name for credential in factory.CREDENTIALS]
         variables, files = [f"{name}_env" for name in inline], [f"{name}_file" for name in inline]
         known = ("type", *kinds, *variables, *files, *inline)
-        self.errors += unknown(node, known, "provider.", f"a provider of type {factory.type}")
+        self.errors += unknown(node, known, f"a provider of type {factory.type}")
         settings: dict[str, Any] = {}
         for name in node.value:
             if name in inline:
@@ -206,7 +206,7 @@ class Reader(Fields):
             return Options()
         first = next(iter(table.values()))
         node = Node(dict(table), first.document, ("options",))
-        self.errors += unknown(node, Options._fields, "options.", "[options]")
+        self.errors += unknown(node, Options._fields, "[options]")
         readers: dict[str, Callable[[Node, str], Any]] = {
             "timeout": self.seconds,
             "outage": self.seconds,
@@ -268,7 +268,7 @@ class Reader(Fields):
         before = len(self.errors)
         first = next(iter(table.values()))
         node = Node(dict(table), first.document, first.path[:1])
-        self.errors += unknown(node, CacheSettings._fields, "cache.", "[cache]")
+        self.errors += unknown(node, CacheSettings._fields, "[cache]")
         paths = {name: self._cache_path(node, name) for name in ("path", "key_file") if name in table}
         key_env = self.text(node, "key_env") if "key_env" in table else None
         max_age = self.seconds(node, "max_age") if "max_age" in table else None
@@ -296,7 +296,7 @@ class Reader(Fields):
             self._check_name(name, node, options, injects=True)
             self.errors.append(node.value)
             return None
-        self.errors += unknown(node, SECRET_FIELDS, "secret.", "a secret")
+        self.errors += unknown(node, SECRET_FIELDS, "a secret")
         given = {field for field in node.value if node.value[field].value is not None}
         expansion = self._expansion(name, node, options) if "expand" in given else None
         self._check_name(name, node, options, injects="expand" not in given or _is_off(node.value["expand"]))
@@ -425,7 +425,7 @@ class Reader(Fields):
         if not isinstance(expand.value, dict):
             return Expansion(f"{name}_") if self.flag(node, "expand") else None
         before = len(self.errors)
-        self.errors += unknown(expand, EXPAND_FIELDS, "expand.", "expand")
+        self.errors += unknown(expand, EXPAND_FIELDS, "expand")
         given = expand.value.keys() & set(EXPAND_FIELDS)
         prefix = self.text(expand, "prefix") if "prefix" in given else f"{name}_"
         if "prefix" in given and prefix and not is_name(prefix):
@@ -479,7 +479,7 @@ class Reader(Fields):
             hint = 'write NAME = "value", or NAME = { template = "..." }'
             self.fault(node, "a literal is a string", hint)
             return None
-        self.errors += unknown(node, ("template",), "env.", "a variable of [env]")
+        self.errors += unknown(node, ("template",), "a variable of [env]")
         text = self.text(node, "template")
         if text is None:
             return None

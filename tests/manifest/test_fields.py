@@ -175,29 +175,6 @@ def test_an_unknown_key_is_an_error_with_the_near_one_and_all_that_there_are(tex
     assert error.hint.startswith(f"{hint}It knows: ")
 
 
-LATER = {
-    "an audit": (
-        'options.audit = "file"',
-        "'audit' is not supported yet",
-        "options.audit",
-    ),
-}
-
-
-@pytest.mark.parametrize(("text", "what", "where"), LATER.values(), ids=LATER)
-def test_what_a_later_version_will_have_is_refused_by_name(text, what, where):
-    error = problem(text)
-    assert (error.what, error.where) == (what, f"secrets.toml:1, {where}")
-    assert error.hint
-
-
-@pytest.mark.parametrize(("text", "what", "_where"), LATER.values(), ids=LATER)
-def test_what_is_not_supported_yet_is_78_and_starts_nothing(launch, manifest, text, what, _where):
-    done = launch("-f", manifest(text), "--", "echo", "started")
-    assert (done.returncode, done.stdout) == (78, b"")
-    assert what.encode() in done.stderr
-
-
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
