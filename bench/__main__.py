@@ -20,6 +20,8 @@ _SECONDS, _QUICK_SECONDS = 12.0, 3.0
 def main(words: Sequence[str] | None = None) -> int:
     """Measure, print the budgets, and write the page and the plot after a run of everything; the exit code."""
     given = _parser().parse_args(words)
+    if given.build:
+        return _build()
     seconds = given.seconds or (_QUICK_SECONDS if given.quick else _SECONDS)
     began, load = time.monotonic(), os.getloadavg()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -47,9 +49,21 @@ def main(words: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the budgets' main rows, in two minutes; writes no file")
+    parser.add_argument("--build", action="store_true", help="only build what is measured, but for other people's")
     parser.add_argument("--only", metavar="TEXT", default="", help="only what has this in its name; writes no file")
     parser.add_argument("--seconds", type=float, metavar="S", help="for each cell (12; quick, 3)")
     return parser
+
+
+def _build() -> int:
+    try:
+        build.tool()
+        for program in ("server", "limit"):
+            build.go(program)
+    except build.Missing as error:
+        _tell(f"it cannot be built here: {error}")
+        return 1
+    return 0
 
 
 def _write(bench: Bench, text: str) -> None:

@@ -442,7 +442,7 @@ def test_it_copies_itself_into_a_folder(within: Within, root: Path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
-    [([], 64, b"one folder"), (["/a", "/b"], 64, b"one folder"), (["/nowhere"], 64, b"no folder /nowhere")],
+    [([], 64, b"one DIR"), (["/a", "/b"], 64, b"one DIR"), (["/nowhere"], 64, b"no folder /nowhere")],
     ids=str,
 )
 def test_a_copy_that_makes_no_sense_is_refused(within: Within, words: list[str], code: int, said: bytes) -> None:
