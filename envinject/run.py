@@ -12,7 +12,7 @@ from .child.command import find
 from .child.replace import replace
 from .errors import Failures, SecretsExecError, UsageError
 from .log import VERBOSE, terminal_width
-from .manifest import load
+from .manifest import ENVIRONMENT, load
 from .record import Record
 
 TYPE_CHECKING = False
@@ -73,6 +73,7 @@ def run(
     manifest, path = _before_fetching(order, command, given, log, supervised=supervision is not None, dry=dry)
     withheld = withheld_names(manifest)
     inherited = environment.inherited(given, inherit=manifest.options.inherit, withheld=withheld)
+    manifest, inherited = _resolved(manifest, inherited)
     wanted, templated = _without_kept(manifest, inherited), for_templates(given, manifest)
     audit = _audit(wanted, path, dry=dry)
     argv = [os.fsencode(word) for word in command]
@@ -258,6 +259,23 @@ def _only(manifest: Manifest, globs: Sequence[str]) -> Manifest:
 
 def _makes(entry: Entry, names: Collection[str]) -> bool:
     return entry.name in names if entry.expansion is None else any(entry.expansion.may_make(name) for name in names)
+
+
+def _resolved(manifest: Manifest, inherited: dict[bytes, bytes]) -> tuple[Manifest, dict[bytes, bytes]]:
+    """References that are inherited are no values yet.
+
+    So none is in conflict with its own value, and one that would not be inherited is not asked for.
+    """
+    names = {os.fsencode(entry.name) for entry in manifest.entries if _is_inherited(entry)}
+    if not names:
+        return manifest, inherited
+    entries = (one for one in manifest.entries if not _is_inherited(one) or os.fsencode(one.name) in inherited)
+    rest = {name: value for name, value in inherited.items() if name not in names}
+    return manifest.replace(entries=tuple(entries)), rest
+
+
+def _is_inherited(entry: Entry) -> bool:
+    return entry.node.document.name == ENVIRONMENT
 
 
 def _without_kept(manifest: Manifest, inherited: Mapping[bytes, bytes]) -> Manifest:

@@ -262,10 +262,12 @@ def log_of(values: Values) -> Log:
 
 
 def _order(values: Values) -> Order:
-    from ..manifest import SET
+    from ..manifest import ENVIRONMENT, SET
     from ..run import Order
 
     variables = {f"--env-file {path}": _env_file(path) for path in values["env_file"]}
+    if values.get("resolve_env"):
+        variables[ENVIRONMENT] = options.references(os.environ)
     if values["set"]:
         variables[SET] = options.assignments(values["set"])
     return Order(

@@ -75,6 +75,7 @@ MANIFEST = (
         "FILE",
         os.pathsep,
     ),
+    Option("resolve-env", "Resolve the references in the inherited environment too.", takes=FLAG),
     Option("only", "Only the manifest's variables whose name matches.", takes=MANY, metavar="GLOB"),
     Option("allow-endpoint", "A host that may receive credentials beside the provider's own.", None, MANY, "HOST"),
 )
@@ -136,7 +137,7 @@ READING = (
     *TELLING,
 )
 GET = (
-    *(option for option in MANIFEST if option.name != "only"),
+    *(option for option in MANIFEST if option.name not in ("only", "resolve-env")),
     *FETCHING,
     Option("reveal", "Write values to a terminal too.", takes=FLAG),
     *TELLING,
@@ -346,6 +347,13 @@ def assignments(texts: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"--set{shown} is no NAME=REF", hint="write --set NAME=PROVIDER://ID, never a value")
         found[name] = value
     return found
+
+
+def references(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that hold a reference, whether its provider is known or not; none of our own."""
+    from ..reference import is_reference
+
+    return {name: text for name, text in environ.items() if is_reference(text) and not name.startswith("SECRETS_EXEC_")}
 
 
 def no_such_option(written: str, options: Sequence[Option]) -> UsageError:

@@ -20,8 +20,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from .merge import Tables
+
 __all__ = [
     "DEFAULT_FILES",
+    "ENVIRONMENT",
     "TMPFS",
     "Composed",
     "Entry",
@@ -39,6 +42,9 @@ REFERENCE = "the command line"
 SET = "--set"
 """The place whose variables are references, every one: what it names and nobody knows is an error, no literal."""
 
+ENVIRONMENT = "the environment"
+"""The place whose variables count where nothing else sets them; one of a provider that nobody knows stays as it is."""
+
 DEFAULT_FILES = ("secrets.toml", "secrets.yaml", "secrets.yml", "secrets.json")
 
 
@@ -54,18 +60,27 @@ def load(
     """Read the manifest files, or the one of the current folder when none is named; later wins.
 
     `variables` come from elsewhere, by where that is: a value that is a reference of a known provider is a
-    secret, any other a literal. They go over the files and over the `profile` that was chosen. `environ` is the
-    launcher's. `warn(what, hint)` tells of what does not stop the start. Raises: Failures, with every
-    ManifestError there is.
+    secret, any other a literal. They go over the files and over the `profile` that was chosen, but those of
+    ENVIRONMENT, which lie beneath. `environ` is the launcher's. `warn(what, hint)` tells of what does not stop the
+    start. Raises: Failures, with every ManifestError there is.
     """
     documents = _documents(files or _found(required=not variables), warn)
     errors: list[SecretsExecError] = []
     known = {*providers.TYPES}.union(*(_provider_names(document, profile) for document in documents))
-    beside = [_document(place, given, known) for place, given in (variables or {}).items()]
-    tables = merge(documents, errors, profile=profile, beside=beside)
+    found = {place: _document(place, given, known) for place, given in (variables or {}).items()}
+    inherited = found.pop(ENVIRONMENT, None)
+    tables = merge(documents, errors, profile=profile, beside=list(found.values()))
+    if inherited is not None:
+        _lay_beneath(tables, merge([], errors, beside=[inherited]))
     elsewhere = _all_names(documents) if "required_one_of" in tables["options"] else ()
     manifest = Reader(environ, allowed_hosts, errors).manifest(tables, profile, elsewhere)
     return manifest.replace(sources=tuple(document.document for document in documents))
+
+
+def _lay_beneath(tables: Tables, inherited: Tables) -> None:
+    for name, node in inherited["secrets"].items():
+        if name not in tables["env"]:
+            tables["secrets"].setdefault(name, node)
 
 
 def load_reference(
@@ -137,6 +152,8 @@ def _document(place: str, variables: Mapping[str, str], known: Collection[str]) 
     tables: dict[str, dict[str, Node]] = {"secrets": {}, "env": {}}
     for name, value in variables.items():
         is_known = is_reference(value) and value.partition("://")[0] in known
+        if place == ENVIRONMENT and not is_known:
+            continue
         table = "secrets" if is_known or place in (SET, REFERENCE) else "env"
         tables[table][name] = Node(value, source, (table, name))
     return Node({table: Node(members, source, (table,)) for table, members in tables.items()}, source)

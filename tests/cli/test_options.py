@@ -52,6 +52,9 @@ EXAMPLES = {
     "profile": Example(_RUN, "prod", lambda done: b"there is no profile 'prod'" in done.stderr),
     "set": Example(_RUN, "MORE=env://HOME", lambda done: b"MORE=/" in done.stdout),
     "env-file": Example(_RUN, "more.env", lambda done: b"MORE=from a file" in done.stdout),
+    "resolve-env": Example(
+        _RUN, "", lambda done: b"THERE=from here" in done.stdout, {"THERE": "env://HERE", "HERE": "from here"}
+    ),
     "only": Example(_RUN, "OTH*", lambda done: b"GREETING" not in done.stdout and b"OTHER=x" in done.stdout),
     "allow-endpoint": Example("check -f elsewhere.toml @", "secrets.example.test", lambda done: done.returncode == 0),
     "timeout": Example(_CHECK, "soon", _senseless),
