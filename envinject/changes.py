@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Plan = Mapping[str, Any]
 
 _LARGEST = 16 << 20
-_FIELDS = ("provider", "id", "version", "stage", "key", "expand", "made_of", "required", "read", "bytes")
+_FIELDS = ("provider", "id", "version", "stage", "key", "expand", "made_of", "required", "as", "read", "bytes")
 """What counts as a change of a variable. Where it stands does not, nor what is inherited."""
 
 

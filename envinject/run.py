@@ -94,13 +94,21 @@ def run(
     if supervision is not None and not dry:
         # What decides on a restart is the content of files, and not where they lie this time.
         _tell_supervisor(supervision, made, inject.injections(wanted, found, templated) if placement else made)
+    if placement is not None:
+        _fill(placement, made, audit, log)
     if audit is not None:
         audit.started(log)
-    if dry:
-        return
-    if placement:
+    if not dry:
+        replace(path, argv, environ)
+
+
+def _fill(placement: Placement, made: Sequence[Injection], audit: Audit | None, log: Log) -> None:
+    try:
         placement.fill(made)
-    replace(path, argv, environ)
+    except SecretsExecError as error:
+        if audit is not None:
+            audit.failed(error.exit_code, log)
+        raise
 
 
 def _audit(manifest: Manifest, path: bytes, *, dry: bool) -> Audit | None:

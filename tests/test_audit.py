@@ -219,6 +219,17 @@ def test_a_full_disk_stops_nothing_unless_the_line_is_required(launch: Launch, r
     assert Path("audit.log").stat().st_size == size + room
 
 
+def test_a_file_of_a_secret_that_cannot_be_filled_is_told(launch: Launch) -> None:
+    Path("a").write_text("canary" * 5000)
+    _write(f'{_OPTIONS}[secrets]\nA = {{ provider = "file", id = "a", as = "file" }}\n')
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+
+    assert launch("--", "true", preexec_fn=limit).returncode == 71
+    assert [line["exit_code"] for line in _lines()] == [71]
+
+
 def test_a_failed_start_keeps_its_own_exit_code(launch: Launch) -> None:
     _write(_REQUIRED.replace("audit.log", "missing/audit.log") + '[secrets]\nA = "env://NOT_THERE"\n')
     done = launch("--", "true")

@@ -93,6 +93,13 @@ def test_lengths_are_compared_where_both_have_them_and_no_value_is_shown(launch:
     assert b"canary" not in done.stdout
 
 
+def test_that_a_value_is_in_a_file_now_is_a_change(launch: Launch) -> None:
+    _manifest('[secrets]\nA = "env://A"\n')
+    _save(launch, "was.json")
+    _manifest('[secrets]\nA = { provider = "env", id = "A", as = "file" }\n')
+    assert b"changed  A  as: env -> file" in launch("plan", "--since", "was.json").stdout
+
+
 def test_no_change_is_told_as_such(launch: Launch) -> None:
     _manifest('[secrets]\nA = "env://A"\n')
     _save(launch, "was.json")
