@@ -17,11 +17,13 @@ from .launchers import (
     HELP,
     LITERALS,
     NAIVE,
+    ONE_FILE,
     OURS,
     PASS,
     VERSION,
     WIDE,
     WIDE_1,
+    WIDE_FILE,
 )
 from .rounds import Results
 
@@ -111,7 +113,8 @@ def _valued(name: str) -> Callable[[Measured], float | None]:
 
 def table(*, quick: bool = False) -> list[Budget]:
     """Every budget; quick, those of one cloud where many secrets are read."""
-    return [*_starts(), *_one(), *_ten(), *_many(100, quick=quick), *_many(1000, quick=quick), *_others()]
+    many = (*_many(100, quick=quick), *_many(1000, quick=quick))
+    return [*_starts(), *_one(), *_ten(), *many, *_one_file(quick=quick), *_others()]
 
 
 def _starts() -> Iterator[Budget]:
@@ -153,6 +156,16 @@ def _many(number: int, *, quick: bool) -> Iterator[Budget]:
         yield Budget(f"{work}, -j, HTTP/2", of_go, GO, _compared(name, WIDE, GO))
         yield Budget(f"{work}, -j, HTTP/1.1", of_go_1, GO_1, _compared(name, WIDE_1, GO_1))
         yield Budget(f"{work}, -j, HTTP/1.1", of_go_1, GO_FRESH, _compared(name, WIDE_1, GO_FRESH))
+
+
+def _one_file(*, quick: bool) -> Iterator[Budget]:
+    for cloud in (KAKAOCLOUD,) if quick else CLOUDS:
+        for number, delay, ours, most in ((1, 0, ONE_FILE, 2.0), (1, 20, ONE_FILE, 1.5), (100, 20, WIDE_FILE, 1.4)):
+            if quick and (number, delay) == (1, 20):
+                continue
+            how = ", -j" if ours == WIDE_FILE else ""
+            work = f"one file: {number} of {_NAMES[cloud]} at {delay} ms{how}"
+            yield Budget(work, most, GO, _compared(cell(cloud, number, delay), ours, GO))
 
 
 def _others() -> Iterator[Budget]:

@@ -19,6 +19,9 @@ BUILT = ROOT / "build" / "bench"
 HOME = BUILT / "home"
 """The home of whatever is built and timed: nobody's own settings take part."""
 
+ONE_FILE = ROOT / "dist" / "secrets-exec"
+"""Built by `make onefile`, and not from here."""
+
 _SOURCES = ROOT / "bench"
 _PATIENCE = 600.0
 _TOLD = 300

@@ -14,6 +14,7 @@ from .processes import Program
 PASS = "python -c pass"
 OURS, OURS_1 = "secrets-exec", "secrets-exec, HTTP/1.1"
 WIDE, WIDE_1 = "secrets-exec -j N", "secrets-exec -j N, HTTP/1.1"
+ONE_FILE, WIDE_FILE = "one file", "one file -j N"
 NAIVE = "naive"
 GO, GO_1, GO_FRESH = "Go", "Go, HTTP/1.1", "Go, HTTP/1.1, a connection each"
 LITERALS, ENV, FILE, DOTENV = "literals", "env", "file", "dotenv"
@@ -85,6 +86,17 @@ class Clouds:
         at_once = number if protocol == HTTP_2 else min(number, _CONNECTIONS[HTTP_1])
         words = self._ours(self._manifest_file(cloud, number, protocol), "-j", str(at_once))
         return [self._program(WIDE if protocol == HTTP_2 else WIDE_1, number, *words)]
+
+    def one_file(self, cloud: str, number: int) -> list[Program]:
+        """The executable that `make onefile` builds; nothing where it was not built."""
+        if not build.ONE_FILE.exists():
+            return []
+        manifest = self._manifest_file(cloud, number, HTTP_2)
+        words = [str(build.ONE_FILE), "-f", str(manifest), "--"]
+        made = [self._program(ONE_FILE, number, *words)]
+        if number > _AT_ONCE:
+            made.append(self._program(WIDE_FILE, number, words[0], "-j", str(number), *words[1:]))
+        return made
 
     def _ours(self, manifest: Path, *options: str) -> list[str]:
         return [str(self._built.tool / "secrets-exec"), *options, "-f", str(manifest), "--"]

@@ -8,12 +8,12 @@ from . import budgets
 from .budgets import Measured, Verdict
 from .clouds import CLOUDS, KAKAOCLOUD, NCLOUD
 from .figures import Times, figure, pairs, ratio
-from .launchers import GO, GO_1, GO_FRESH, NAIVE, OURS, OURS_1, PASS, WIDE, WIDE_1
+from .launchers import GO, GO_1, GO_FRESH, NAIVE, ONE_FILE, OURS, PASS, WIDE, WIDE_1
 from .plot import Line, plot
 from .run import DELAYS, GROWTH, LOCAL_PEERS, NUMBERS, PEERS_AT, Bench, Extras
 
 _NAMES = {KAKAOCLOUD: "KakaoCloud", NCLOUD: "NAVER Cloud"}
-_PLOTTED = (OURS, WIDE, OURS_1, GO, NAIVE)
+_PLOTTED = (OURS, WIDE, ONE_FILE, GO, NAIVE)
 
 _INTRODUCTION = """\
 # Results of `make bench`
@@ -30,6 +30,7 @@ for a token; NAVER Cloud's signatures are made and verified. Each secret has a v
 - `secrets-exec`: installed from its wheel, with bytecode; a TOML manifest; libcurl. It speaks HTTP/2, unless the name
   says HTTP/1.1: there the server offers nothing else. Not more than 16 requests are under way at once; with `-j N` as
   many as there are secrets, over HTTP/1.1 up to 64.
+- `one file`: the static executable of `make onefile`, where it was built.
 - `naive`: click, requests, ten threads (`bench/naive.py`), on the same interpreter and server; it speaks HTTP/1.1.
 - `Go`: the same work with Go's standard library alone (`bench/limit`), as the limit, over 4 connections with
   HTTP/2. Over HTTP/1.1 it keeps up to 64, while secrets-exec opens one for each request, so that no answer can be taken
@@ -227,7 +228,7 @@ def picture(measured: Measured) -> str | None:
     names = [*_PLOTTED, *dict.fromkeys(name for times in found.values() for name in times)]
     lines = []
     for name in dict.fromkeys(names):
-        if name in _PLOTTED or not name.startswith(("python", "Go", OURS)):
+        if name in _PLOTTED or not name.startswith(("python", "Go", OURS, ONE_FILE)):
             points = [(float(number), _median(times[name])) for number, times in found.items() if times.get(name)]
             lines.append(Line(name, points, is_ours=name == OURS))
     if not any(line.points for line in lines):

@@ -157,7 +157,7 @@ class Bench:
         at = self._at[delay]
         programs = [at.ours(cloud, number), at.naive(cloud, number), at.limit(cloud, number)]
         programs += [at.ours(cloud, number, HTTP_1), at.limit(cloud, number, HTTP_1)] if number >= 10 else []
-        programs += [*at.wide(cloud, number), *at.wide(cloud, number, HTTP_1)]
+        programs += [*at.wide(cloud, number), *at.wide(cloud, number, HTTP_1), *at.one_file(cloud, number)]
         programs += [at.limit(cloud, number, HTTP_1, fresh=True)] if number >= 100 else []
         programs += [bare_python(self.built.python)] if number == 1 else []
         if cloud == KAKAOCLOUD and delay == PEERS_AT:
