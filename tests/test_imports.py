@@ -50,7 +50,8 @@ class Loaded(NamedTuple):
 
 def _loaded(*words: str, **environ: str) -> Loaded:
     command = [sys.executable, "-X", "importtime", "-P", "-m", "envinject", *words]
-    done = subprocess.run(command, env={**os.environ, **environ}, capture_output=True, text=True, timeout=PATIENCE)
+    settled = {"LC_ALL": "C.UTF-8", **environ}  # in the C locale an interpreter changes its own, which we undo
+    done = subprocess.run(command, env={**os.environ, **settled}, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     names = {line.rpartition("|")[2].strip() for line in lines}
