@@ -241,6 +241,9 @@ def _scenes(emulator: Emulator) -> dict[str, Scene]:
             {"FROM": _VALUE},
             ["-P", "p"],
         ),
+        "inherited": Scene(
+            "", {"FROM": _VALUE, **dict.fromkeys(("A", "B", "C_PASSWORD"), "env://FROM")}, ["--resolve-env"]
+        ),
     }
 
 
@@ -260,6 +263,7 @@ _PROVIDERS = [
     "default",
     "template",
     "profile",
+    "inherited",
 ]
 
 
