@@ -19,6 +19,9 @@ import kubernetes_validate
 import pytest
 import yaml
 from test_docs import ROOT, Block, blocks, loaded, not_understood
+from test_examples import EXAMPLES, PORT_IN_OVERLAY
+
+from envinject.emulator import Emulator, load_seed
 
 RECIPES = ROOT / "docs/recipes.md"
 KUBERNETES = "1.33"
@@ -96,11 +99,15 @@ def test_the_volumes_that_are_mounted_are_there(block: Block) -> None:
     ]
 
 
+def manifest_of(block: Block) -> str:
+    """The manifest in a block's ConfigMap."""
+    (text,) = [one["data"]["secrets.toml"] for one in objects(block) if one["kind"] == "ConfigMap"]
+    return str(text)
+
+
 @named([block for block in foreign("yaml", "kubernetes") if "ConfigMap" in block.text])
 def test_the_manifest_in_a_config_map_is_one(block: Block, tmp_path: Path) -> None:
-    (text,) = [one["data"]["secrets.toml"] for one in objects(block) if one["kind"] == "ConfigMap"]
-
-    assert [entry.name for entry in loaded(text, tmp_path).entries] == ["DB_PASSWORD"]
+    assert [entry.name for entry in loaded(manifest_of(block), tmp_path).entries] == ["API_TOKEN"]
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
@@ -119,6 +126,30 @@ def test_a_unit_is_one(block: Block, tmp_path: Path) -> None:
     assert verified() == (0, "")
     unit.write_text(text.replace("ExecStart", "ExecBegin"))
     assert "ExecBegin" in verified()[1]
+
+
+# Manifests, against the emulator
+
+
+@named([*blocks("toml", pages=[RECIPES]), *(one for one in blocks("yaml", pages=[RECIPES]) if "ConfigMap" in one.text)])
+def test_a_manifest_brings_its_values(block: Block, launch: Any, tmp_path: Path) -> None:
+    text = manifest_of(block) if block.info[0] == "yaml" else block.text
+    text, folders = re.subn(r"/run/(secrets|kakaocloud|credentials/shop\.service)(?=/)", str(tmp_path), text)
+    given = {"access_key_id": "fake-access-key-id", "secret_access_key": "fake-secret-access-key", "licence": "ours"}
+    for name, value in given.items():
+        (tmp_path / name).write_text(value)
+    (tmp_path / "secrets.toml").write_text(text)
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+
+    with Emulator(load_seed(EXAMPLES / "emulator" / "seed.toml")) as emulator:
+        over = (EXAMPLES / "emulated.toml").read_text().replace(PORT_IN_OVERLAY, emulator.url)
+        (tmp_path / "over.toml").write_text(over)
+        manifests = ("-f", tmp_path / "secrets.toml", "-f", tmp_path / "over.toml")
+        done = launch(*manifests, "--", "printenv", "API_TOKEN", *["LICENCE"] * ("LICENCE" in text), environ=environ)
+
+    assert folders == 2
+    assert (done.stderr, done.returncode) == (b"", 0)
+    assert done.stdout.split() == [b"fake-api-token", *[b"ours"] * ("LICENCE" in text)]
 
 
 # Command lines
