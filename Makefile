@@ -8,7 +8,7 @@ PYTHONS ?= 3.11 3.12 3.13
 FUZZ_SECONDS ?= 60
 
 .PHONY: help demo test test-quick test-faults test-pythons fuzz herd compare-init bench bench-quick scenarios schema \
-    check format wheel onefile zipapp clean
+    manual docs check format wheel onefile zipapp clean
 
 help:  ## Tell what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -55,6 +55,12 @@ scenarios: $(VENV)/.installed-dev  ## Write docs/scenarios.md anew, from the tes
 schema: $(VENV)/.installed-dev  ## Write docs/secrets-exec.schema.json anew, from the tables of the code
 	@$(BIN)/secrets-exec schema > docs/secrets-exec.schema.json
 
+manual: $(VENV)/.installed-dev  ## Write docs/commands.md and docs/reference.md anew, from the tables and the schema
+	@$(BIN)/python -m manual
+
+docs: $(VENV)/.installed-docs  ## Build the site of all pages in build/site/; a link or anchor that leads nowhere fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 check: $(VENV)/.installed-dev  ## Lint, formatting and types: what CI runs before the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -92,3 +98,7 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@

@@ -104,7 +104,11 @@ def _seconds(about: str) -> Schema:
 
 def _duration() -> Schema:
     number = {"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST_DURATION}
-    return {"anyOf": [{"type": "string", "pattern": _DURATION}, number], "examples": ["500ms", "30s", "2m", "1h"]}
+    return {
+        "description": "A number without a unit is seconds.",
+        "anyOf": [{"type": "string", "pattern": _DURATION}, number],
+        "examples": ["500ms", "30s", "2m", "1h"],
+    }
 
 
 # The top
