@@ -31,6 +31,9 @@ import h2.settings
 
 from .certificates import Certificates
 
+_LINGER = 2.0
+"""Seconds that a server waits for the other end's goodbye."""
+
 PATIENCE = 30.0
 """Seconds after which a server hangs up on a client that says nothing."""
 
@@ -562,9 +565,24 @@ def tls(kind: str = "good") -> Door:
 
     def door(host: Host, raw: socket.socket) -> socket.socket | None:
         context = host.certificates.context(kind, *host.protocols)
-        return context.wrap_socket(raw, server_side=True)
+        connection = context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
+        try:
+            connection.do_handshake()
+        except OSError:
+            _let_finish(connection)
+            raise
+        return connection
 
     return door
+
+
+def _let_finish(connection: socket.socket) -> None:
+    """End behind the alert, and read what the other end still says: else the system resets, and the alert is lost."""
+    with suppress(OSError), connection:
+        connection.settimeout(_LINGER)
+        socket.socket.shutdown(connection, socket.SHUT_WR)
+        while socket.socket.recv(connection, 1 << 16):
+            pass
 
 
 def plain(_host: Host, raw: socket.socket) -> socket.socket:
