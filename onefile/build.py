@@ -292,7 +292,7 @@ def frozen() -> None:
 
 def linked() -> None:
     objects = [*sorted((WORK / "objects").glob("*.o")), WORK / "frozen" / "deep.o"]
-    python = the(WORK, "debian/root/usr/lib/python3.11/config-3.11-*/libpython3.11.a")
+    python = the(WORK, "debian/*/usr/lib/python3.11/config-3.11-*/libpython3.11.a")
     archives = [python, WORK / "libcurl" / "lib" / ".libs" / "libcurl.a"]
     made = WORK / RESULT.name
     main = [*COMPILE, *includes(), f"-I{WORK / 'frozen'}", f"-Wa,-I{WORK / 'frozen'}", HERE / "main.c"]
