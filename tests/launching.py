@@ -128,6 +128,18 @@ def eventually(holds: Callable[[], Any], what: str) -> Any:
     return found
 
 
+def seen_through(terminal: int) -> bytes:
+    """All that is written to a terminal until its other side is closed; then this side is closed too."""
+    seen = b""
+    try:
+        while part := os.read(terminal, 4096):
+            seen += part
+    except OSError:  # the other side is closed
+        pass
+    os.close(terminal)
+    return seen
+
+
 def memory_of(pid: int) -> bytes:
     """All that a process has in its memory, its environment and its argument list among it."""
     found = b""

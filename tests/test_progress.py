@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from launching import seen_through
 
 from envinject.progress import Progress
 
@@ -43,14 +44,8 @@ def seen_on_a_terminal(command: list[str], columns: int = 100) -> bytes:
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs)
     os.close(theirs)
-    seen = b""
-    try:
-        while part := os.read(ours, 4096):
-            seen += part
-    except OSError:  # the other side is closed
-        pass
+    seen = seen_through(ours)
     process.wait(timeout=30)
-    os.close(ours)
     return seen
 
 

@@ -12,7 +12,7 @@ from ..errors import UsageError, suggest
 from . import VERSION_FLAGS, options
 from .commands import COMMANDS, Subcommand
 from .options import COUNT, FLAG, MANY, Option
-from .output import answer
+from .output import answer, columns
 
 _EXAMPLES = """\
 \b
@@ -101,11 +101,7 @@ def _help() -> str:
 
 def _width() -> int:
     """The width of help, as click chooses it: but click asks shutil, which loads three compression libraries."""
-    try:
-        columns = int(os.environ.get("COLUMNS") or os.get_terminal_size(1).columns)
-    except (ValueError, OSError):
-        columns = 0
-    return max(min(columns or 80, 80) - 2, 50)
+    return max(min(columns(), 80) - 2, 50)
 
 
 def _invoke(name: str, words: Sequence[str]) -> int:

@@ -20,19 +20,20 @@ def show(sheet: Sheet) -> None:
     from ..sheet import plain
 
     text = None
-    if sys.stdout is not None and os.isatty(_STANDARD_OUTPUT) and (os.environ.get("TERM") or "dumb") != "dumb":
+    if is_shown() and (os.environ.get("TERM") or "dumb") != "dumb":
         from .pretty import pretty  # only where somebody watches
 
-        text = pretty(sheet, _width(), colour=not os.environ.get("NO_COLOR"))
+        text = pretty(sheet, columns(), colour=not os.environ.get("NO_COLOR"))
     answer(plain(sheet) if text is None else text)
 
 
-def _width() -> int:
+def columns() -> int:
+    """The width of standard output, as COLUMNS or the terminal says; 80 where neither does."""
     try:
-        columns = int(os.environ.get("COLUMNS") or os.get_terminal_size(_STANDARD_OUTPUT).columns)
+        said = int(os.environ.get("COLUMNS") or os.get_terminal_size(_STANDARD_OUTPUT).columns)
     except (ValueError, OSError):
-        columns = 0
-    return columns if columns > 0 else _WIDTH
+        said = 0
+    return said if said > 0 else _WIDTH
 
 
 def answer(text: str) -> None:
@@ -51,8 +52,7 @@ def tell_runner(data: bytes) -> None:
     Raises: SystemRefused when it cannot be written: what is not hidden must not go on.
     """
     try:
-        while data:
-            data = data[os.write(_STANDARD_ERROR, data) :]
+        _write(_STANDARD_ERROR, data)
     except OSError as error:
         reason = os.strerror(error.errno or 0)
     else:
@@ -68,8 +68,7 @@ def deliver(data: bytes) -> None:
     if sys.stdout is None:  # closed when we started: the descriptor may be something else by now
         raise SystemRefused("the answer cannot be written: standard output is closed")
     try:
-        while data:
-            data = data[os.write(_STANDARD_OUTPUT, data) :]
+        _write(_STANDARD_OUTPUT, data)
     except BrokenPipeError:
         import signal  # costs 3 ms, as much as all else that --version loads
 
@@ -81,3 +80,9 @@ def deliver(data: bytes) -> None:
     else:
         return
     raise SystemRefused(f"the answer cannot be written to standard output: {reason}")
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    """Write all of it: the system may take less at once. Raises: OSError."""
+    while data:
+        data = data[os.write(descriptor, data) :]

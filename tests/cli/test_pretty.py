@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from launching import LAUNCHER, PATIENCE
+from launching import LAUNCHER, PATIENCE, seen_through
 
 from envinject.cli.pretty import pretty
 from envinject.sheet import BAD, GOOD, Line, Table, plain
@@ -34,14 +34,8 @@ def _seen(*words: str, columns: int = 100, **environ: str) -> str:
     given = {**os.environ, "TERM": "xterm-256color", **environ}
     process = subprocess.Popen([*LAUNCHER, *words], stdin=subprocess.DEVNULL, stdout=theirs, env=given)
     os.close(theirs)
-    seen = b""
-    try:
-        while part := os.read(ours, 4096):
-            seen += part
-    except OSError:  # the other side is closed
-        pass
+    seen = seen_through(ours)
     process.wait(PATIENCE)
-    os.close(ours)
     return seen.decode().replace("\r\n", "\n")
 
 

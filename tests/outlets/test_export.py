@@ -19,7 +19,7 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from launching import LAUNCHER, PATIENCE
+from launching import LAUNCHER, PATIENCE, seen_through
 
 from envinject.cli.options import EXPORT
 from envinject.errors import Failures
@@ -424,13 +424,7 @@ def on_terminal(*words: str, **environ: str) -> tuple[int, bytes, bytes]:
         [*LAUNCHER, *words], env={**os.environ, **environ}, stdout=theirs, stderr=subprocess.PIPE
     )
     os.close(theirs)
-    seen = b""
-    try:
-        while part := os.read(ours, 4096):
-            seen += part
-    except OSError:  # the other end has gone
-        pass
-    os.close(ours)
+    seen = seen_through(ours)
     _, err = process.communicate(timeout=PATIENCE)
     return process.returncode, seen, err
 
