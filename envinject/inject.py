@@ -8,7 +8,6 @@ from .environ import KEEP, OVERRIDE, changes_how_programs_run, matches
 from .errors import BadValue, Failures, NotFound, SecretsExecError, gathered, shown
 from .manifest import Entry
 from .providers import CREDENTIAL_NAMES
-from .record import Record
 from .secret import Secret
 
 TYPE_CHECKING = False
@@ -26,21 +25,15 @@ SOMEWHERE = "/proc/self/fd/64"
 """The path of a file that is not made, where nothing is started."""
 
 
-class Injection(Record):
+class Injection:
     """One variable of the child: its name, its value, and what in the manifest it comes from.
 
     `key` is set for a variable that an expansion made; `is_chosen` tells whether the manifest's author, and not
     whoever writes the secret, chose its name; `is_secret` whether any of the value came from a store. Where the value
-    becomes a file, `path` is what the variable holds.
+    becomes a file, `path` is what the variable holds. Nothing of it changes.
     """
 
-    name: str
-    value: Secret
-    source: Entry | Literal | Composed
-    key: str | None = None
-    is_chosen: bool = True
-    is_secret: bool = True
-    path: str | None = None
+    __slots__ = ("is_chosen", "is_secret", "key", "name", "path", "source", "value")  # expansion makes thousands
 
     def __init__(
         self,
@@ -52,9 +45,13 @@ class Injection(Record):
         is_secret: bool = True,
         path: str | None = None,
     ) -> None:
-        fields = self.__dict__  # by hand, since expansion makes thousands
-        fields["name"], fields["value"], fields["source"] = name, value, source
-        fields["key"], fields["is_chosen"], fields["is_secret"], fields["path"] = key, is_chosen, is_secret, path
+        self.name = name
+        self.value = value
+        self.source = source
+        self.key = key
+        self.is_chosen = is_chosen
+        self.is_secret = is_secret
+        self.path = path
 
     @property
     def text(self) -> Secret:
@@ -185,7 +182,7 @@ def _of_entry(
     from .expand import expand
 
     made = expand(value, entry.expansion, required=entry.required, optional=grouped)
-    return [Injection(one.name, one.value, entry, one.key, one.is_listed) for one in made]
+    return [Injection(name, value, entry, key, is_listed) for name, key, value, is_listed in made]
 
 
 def value_of(entry: Entry, outcome: Secret | SecretsExecError) -> Secret:
@@ -234,13 +231,16 @@ class _Refused:
 
     def problems(self, made: Iterable[Injection]) -> Iterator[BadValue]:
         """What is wrong with injections, in their order."""
+        credentials = self._credentials
         for injection in made:
-            data = injection.value.reveal()
-            if injection.path is None and (b"\0" in data or not data.isascii()):
+            data, name = injection.value.reveal(), injection.name
+            if injection.path is None and (0 in data or not data.isascii()):
                 yield from self._of_value(injection, data)
-            if injection.key is not None and self._is_dangerous(injection.name) and not self._is_meant(injection):
+            if injection.key is None:
+                continue
+            if (name in credentials or changes_how_programs_run(name)) and not self._is_meant(injection):
                 hint = "omit it, or name the key in keys or rename and the variable in options.allow_names"
-                what = f"the key '{shown(injection.key)}' makes {injection.name}, which changes how programs run"
+                what = f"the key '{shown(injection.key)}' makes {name}, which changes how programs run"
                 yield BadValue(what, where=injection.where, hint=hint)
 
     def _of_value(self, injection: Injection, data: bytes) -> Iterator[BadValue]:
@@ -254,9 +254,6 @@ class _Refused:
             as_file = 'as = "file" hands it over as a file; or ' if could_be_file else ""
             hint = f'{as_file}store it as base64 and set decode = "base64"'
             yield BadValue(f"the value of {injection.name} is not UTF-8 text", where=injection.where, hint=hint)
-
-    def _is_dangerous(self, name: str) -> bool:
-        return changes_how_programs_run(name) or name in self._credentials
 
     def _is_meant(self, injection: Injection) -> bool:
         return injection.is_chosen and injection.name in self._allowed
@@ -286,12 +283,13 @@ def put(made: Iterable[Injection], inherited: Mapping[bytes, bytes], on_conflict
 
     `on_conflict` decides on a name that is both. Raises: Failures (BadValue) when that is an error.
     """
-    environ = dict(inherited)
+    environ, overrides = dict(inherited), on_conflict == OVERRIDE
     errors: list[SecretsExecError] = []
     for injection in made:
         name = injection.name.encode()
-        if name not in inherited or on_conflict == OVERRIDE:
-            environ[name] = injection.text.reveal()
+        if overrides or name not in inherited:
+            held = injection.value if injection.path is None else injection.text
+            environ[name] = held.reveal()
         elif on_conflict != KEEP:
             what = f"{injection.name} is in the inherited environment already"
             errors.append(BadValue(what, where=injection.where, hint="unset it, or --on-conflict override or keep"))

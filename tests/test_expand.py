@@ -25,7 +25,7 @@ def variables(document, *, required=True, **settings):
     text = document if isinstance(document, str | bytes) else json.dumps(document)
     data = text if isinstance(text, bytes) else text.encode()
     made = expand(Secret(data), Expansion(**{"prefix": "DB_"} | settings), required=required)
-    return {variable.name: variable.value.reveal().decode() for variable in made}
+    return {name: value.reveal().decode() for name, _, value, _ in made}
 
 
 def problems(document, **settings):
@@ -145,7 +145,7 @@ def test_an_omitted_key_may_hold_anything():
 )
 def test_keys_and_omit_take_globs_that_mind_the_case(settings, keys):
     made = expand(Secret(b'{"db_host": "h", "db_user": "u", "port": "1"}'), Expansion("X_", **settings))
-    assert [variable.key for variable in made] == keys
+    assert [key for _, key, *_ in made] == keys
 
 
 def test_a_star_in_brackets_means_itself():
@@ -179,12 +179,12 @@ def test_no_keys_at_all_is_no_variable_at_all():
 )
 def test_a_variable_tells_whether_the_manifest_named_its_key(settings, listed):
     made = expand(Secret(b'{"a": "1", "b": "2"}'), Expansion("X_", **settings))
-    assert {variable.key: variable.is_listed for variable in made} == listed
+    assert {key: is_listed for _, key, _, is_listed in made} == listed
 
 
 def test_the_manifest_that_names_a_key_has_not_named_what_is_flattened_out_of_it():
     made = expand(Secret(b'{"a": {"b": 1}, "a/b": 2}'), Expansion("X_", nested="flatten", case="keep", keys=("a",)))
-    assert [(variable.name, variable.is_listed) for variable in made] == [("X_a_b", False)]
+    assert [(name, is_listed) for name, _, _, is_listed in made] == [("X_a_b", False)]
 
 
 # Values
@@ -303,12 +303,28 @@ def test_expand_never_invents_or_loses_a_key(document, prefix, case, omit):
     if made is None:
         assert all("no variable name" in error.what or "both make" in error.what for error in errors)
         return
-    assert {variable.key: variable.value.reveal().decode() for variable in made} == wanted
-    assert len({variable.name for variable in made}) == len(made)
-    for variable in made:
-        assert is_name(variable.name)
-        assert variable.name.startswith(prefix)
-        assert len(variable.name) == len(prefix) + len(variable.key)
+    assert {key: value.reveal().decode() for _, key, value, _ in made} == wanted
+    assert len({name for name, *_ in made}) == len(made)
+    for name, key, _, _ in made:
+        assert is_name(name)
+        assert name.startswith(prefix)
+        assert len(name) == len(prefix) + len(key)
+
+
+@given(
+    st.dictionaries(st.text("aB1_-\n.é", max_size=4), values | st.integers() | st.none(), max_size=6),
+    st.sampled_from(["", "X_", "1", "a" * 255]),
+    st.sampled_from(["upper", "keep"]),
+)
+def test_what_is_plain_expands_as_all_else_does(document, prefix, case):
+    """An omitted key that is not there makes a difference to the way alone."""
+    quick, one_by_one = (expanded(document, prefix=prefix, case=case, omit=omit) for omit in ((), ("no such key",)))
+    assert as_told(quick) == as_told(one_by_one)
+
+
+def as_told(outcome):
+    made, errors = outcome
+    return made and [(*row[:2], row[2].reveal(), row[3]) for row in made], [error.what for error in errors]
 
 
 globs = st.text("ab*?[]!-", max_size=5)
@@ -352,7 +368,7 @@ def test_flatten_never_invents_or_loses_a_leaf(document):
     if made is None:
         assert all("both make" in error.what for error in errors)
         return
-    assert {variable.key: variable.value.reveal().decode() for variable in made} == wanted
+    assert {key: value.reveal().decode() for _, key, value, _ in made} == wanted
 
 
 @given(st.binary() | st.text().map(str.encode), st.sampled_from(["json", "flatten", "error"]), st.booleans())
