@@ -95,7 +95,7 @@ def _document(secret: Secret) -> dict[str, Json]:
 
 
 def _plain(document: dict[str, Json], expansion: Expansion) -> list[Variable] | None:
-    """All variables at once, where every key is chosen and fits into a name, and every value is a plain text; else None.
+    """All variables, where every key is chosen and fits into a name, and every value is a plain text; else None.
 
     A secret is so most often, and one call for all keys takes a fraction of the time of one for each.
     """
