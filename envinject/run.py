@@ -73,7 +73,7 @@ def run(
     manifest, path = _before_fetching(order, command, given, log, supervised=supervision is not None, dry=dry)
     withheld = withheld_names(manifest)
     inherited = environment.inherited(given, inherit=manifest.options.inherit, withheld=withheld)
-    manifest, inherited = _resolved(manifest, inherited)
+    manifest, inherited = resolved(manifest, inherited)
     wanted, templated = _without_kept(manifest, inherited), for_templates(given, manifest)
     audit = _audit(wanted, path, dry=dry)
     argv = [os.fsencode(word) for word in command]
@@ -271,7 +271,7 @@ def _makes(entry: Entry, names: Collection[str]) -> bool:
     return entry.name in names if entry.expansion is None else any(entry.expansion.may_make(name) for name in names)
 
 
-def _resolved(manifest: Manifest, inherited: dict[bytes, bytes]) -> tuple[Manifest, dict[bytes, bytes]]:
+def resolved(manifest: Manifest, inherited: dict[bytes, bytes]) -> tuple[Manifest, dict[bytes, bytes]]:
     """References that are inherited are no values yet.
 
     So none is in conflict with its own value, and one that would not be inherited is not asked for.

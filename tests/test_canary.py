@@ -349,7 +349,8 @@ def test_reports_show_no_value(
     Path("secrets.toml").write_text(scene.manifest)
     fetch = [] if "doctor" in command else ["--fetch"]
     words = [*command, *fetch, "--debug", "--timings", "t.json", *scene.words]
-    done = launch(*words, environ=scene.environ)
+    inherited = {"A": _VALUE, "C_PASSWORD": f"other {_VALUE}"}
+    done = launch(*words, environ={**inherited, **scene.environ})
     assert done.returncode == 0, done.stderr
     _assert_clean(done.stdout + done.stderr, "the report")
     _assert_clean(Path("t.json").read_bytes(), "the timings")

@@ -161,7 +161,7 @@ def test_files_import_what_makes_them(
 @pytest.mark.parametrize("command", ["check", "plan"])
 def test_reports_import_no_provider_that_is_not_named(manifest: Callable[..., Path], command: str) -> None:
     found = _loaded(command, "-f", str(manifest('[env]\nX = "x"\n')))
-    assert found.ours == _START | _RUN | _HANDLERS | {"cli.output", "report", "sheet", "manifest.lines"}
+    assert found.ours == _START | _RUN | _HANDLERS | {"cli.output", "inheritance", "report", "sheet", "manifest.lines"}
     assert not found.foreign
 
 
@@ -190,7 +190,7 @@ _FLOORS = [
     {"providers"},
     {"manifest", "fetch", "inject", "groups", "placement", "cache", "audit", "progress"},
     {"run"},
-    {"report", "changes", "doctor", "outlets", "schema", "drafts", "copying"},
+    {"inheritance", "report", "changes", "doctor", "outlets", "schema", "drafts", "copying"},
     {"emulator"},
     {"cli"},
     {"__main__"},
