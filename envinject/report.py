@@ -42,7 +42,7 @@ def check(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: boo
     """
     secrets: list[dict[str, Any]] = []
     try:
-        found = _planned(order, given, log, secrets, fetching=fetching)
+        found = _planned(order, given, log, secrets, action="check", fetching=fetching)
     except Failures as failures:
         answer = _failed(failures, log)
     except SecretsExecError as error:
@@ -66,7 +66,7 @@ def plan(
     Raises: Failures, SecretsExecError.
     """
     earlier = None if since is None else _earlier(since)
-    found = _planned(order, given, log, [], fetching=fetching)
+    found = _planned(order, given, log, [], action="plan", fetching=fetching)
     if earlier is None:
         return found
     from .changes import between
@@ -81,9 +81,12 @@ def _earlier(path: str) -> Mapping[str, Any]:
 
 
 def _planned(
-    order: Order, given: Mapping[bytes, bytes], log: Log, secrets: list[dict[str, Any]], *, fetching: bool
+    order: Order, given: Mapping[bytes, bytes], log: Log, secrets: list[dict[str, Any]], *, action: str, fetching: bool
 ) -> dict[str, Any]:
-    """The plan; what is fetched for it is told in `secrets`, whether it comes to a plan or not."""
+    """The plan; what is fetched for it is told in `secrets`, whether it comes to a plan or not.
+
+    Raises: Failures, SecretsExecError.
+    """
     started = time.monotonic()
     manifest = prepare(order, given, log)
     inheritance = Inheritance(manifest, given)
@@ -94,12 +97,14 @@ def _planned(
         variables = [_row(one, inheritance) for one in wanted]
         variables += [_own_row(one, inheritance) for one in own if inject.is_wanted(one.name, manifest.only)]
         return {"shape": SHAPE, "profile": manifest.profile, "variables": variables}
-    from .timeline import Timeline  # only where something is fetched
+    from .audit import Audit  # only where something is fetched
+    from .timeline import Timeline
 
     timeline = Timeline(started)
-    found = fetched(manifest, order, given, log, started, timeline)
-    secrets += _secrets(manifest, found, timeline)
-    made = inject.injections(manifest, found, for_templates(given, manifest))
+    with Audit(manifest, log, action=action, dry=True) as audit:
+        audit.found = found = fetched(manifest, order, given, log, started, timeline)
+        secrets += _secrets(manifest, found, timeline)
+        made = inject.injections(manifest, found, for_templates(given, manifest))
     variables = [_fetched_row(injection, found, inheritance) for injection in made]
     return {"shape": SHAPE, "profile": manifest.profile, "variables": variables}
 

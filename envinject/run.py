@@ -75,7 +75,7 @@ def run(
     inherited = environment.inherited(given, inherit=manifest.options.inherit, withheld=withheld)
     manifest, inherited = resolved(manifest, inherited)
     wanted, templated = _without_kept(manifest, inherited), for_templates(given, manifest)
-    audit = _audit(wanted, path, dry=dry)
+    audit = _audit(wanted, path, log, dry=dry)
     argv = [os.fsencode(word) for word in command]
     started = _started(order.splay, log)
     try:
@@ -88,35 +88,35 @@ def run(
         environment.check_size(path, argv, environ, environment.limits())
     except (SecretsExecError, Failures) as failure:
         if audit is not None:
-            audit.failed(failure.exit_code, log)
+            audit.failed(failure.exit_code)
         raise
     _tell(made, log, dry=dry)
     if supervision is not None and not dry:
         # What decides on a restart is the content of files, and not where they lie this time.
         _tell_supervisor(supervision, made, inject.injections(wanted, found, templated) if placement else made)
     if placement is not None:
-        _fill(placement, made, audit, log)
+        _fill(placement, made, audit)
     if audit is not None:
-        audit.started(log)
+        audit.succeeded()
     if not dry:
         replace(path, argv, environ)
 
 
-def _fill(placement: Placement, made: Sequence[Injection], audit: Audit | None, log: Log) -> None:
+def _fill(placement: Placement, made: Sequence[Injection], audit: Audit | None) -> None:
     try:
         placement.fill(made)
     except SecretsExecError as error:
         if audit is not None:
-            audit.failed(error.exit_code, log)
+            audit.failed(error.exit_code)
         raise
 
 
-def _audit(manifest: Manifest, path: bytes, *, dry: bool) -> Audit | None:
+def _audit(manifest: Manifest, path: bytes, log: Log, *, dry: bool) -> Audit | None:
     if manifest.options.audit is None:
         return None
     from .audit import Audit  # only where a start is audited
 
-    return Audit(manifest, path, dry=dry)
+    return Audit(manifest, log, path=path, dry=dry)
 
 
 def _tell_supervisor(supervision: Supervision, made: Sequence[Injection], watched: Sequence[Injection]) -> None:
@@ -221,8 +221,8 @@ def _before_fetching(
         errors.append(error)
     if manifest is None or errors:
         problem = Failures(errors)
-        if manifest is not None and (audit := _audit(manifest, path, dry=dry)) is not None:
-            audit.failed(problem.exit_code, log)
+        if manifest is not None and (audit := _audit(manifest, path, log, dry=dry)) is not None:
+            audit.failed(problem.exit_code)
         raise problem
     return manifest, path
 

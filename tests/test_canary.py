@@ -371,7 +371,9 @@ def test_pictures_and_audit_lines_hold_no_value(
         assert done.stdout == f"{_VALUE}\n".encode()
         _assert_clean(done.stderr, "standard error")
         _assert_clean(Path(picture).read_bytes(), "the picture")
-    assert Path("audit.log").read_bytes().count(b"\n") == 2
+    for command in (["export", "--format", "json"], ["plan", "--fetch"]):
+        assert launch(*command, *scene.words, environ=environ).returncode == 0
+    assert Path("audit.log").read_bytes().count(b"\n") == 4
     _assert_clean(Path("audit.log").read_bytes(), "the audit trail")
 
 

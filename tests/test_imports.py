@@ -173,7 +173,7 @@ def test_a_shell_that_completes_waits_for_little(manifest: Callable[..., Path]) 
 
 def test_values_are_handed_out_without_click(manifest: Callable[..., Path]) -> None:
     path = manifest('[env]\nX = "x"\n')
-    ours = _START | _RUN | _HANDLERS | {"cli.output", "outlets", "outlets.export", "outlets.formats"}
+    ours = _START | _RUN | _HANDLERS | {"audit", "cli.output", "outlets", "outlets.export", "outlets.formats"}
     assert _loaded("export", "-f", str(path), "--format", "shell") == Loaded(ours, set(), {"signal"})
 
 
