@@ -26,7 +26,7 @@ from .transports.probe import Sight, look_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import Any
 
     from .log import Log
@@ -284,15 +284,15 @@ def _mend(check: str, host: str) -> str:
     }[check]
 
 
-def _tls(finding: Any, host: str, sight: Sight) -> Finding:
+def _tls(finding: Callable[..., Finding], host: str, sight: Sight) -> Finding:
     days = [int((one.expires - time.time()) // _DAY) for one in sight.chain]
     left = min(days, default=None)
     told = f"{host}: {sight.tls} in {_ms(sight.tls_seconds)}; {_shown(sight)}; trusted by {sight.trusted}"
     facts = {"version": sight.tls, "seconds": sight.tls_seconds, "days_left": left, "chain": _chain(sight)}
     if left is not None and left < _EXPIRY_DAYS:
         mend = f"have the certificate of {host} renewed"
-        return finding("tls", WARN, told, mend, **facts)  # type: ignore[no-any-return]  # it makes findings
-    return finding("tls", OK, told, **facts)  # type: ignore[no-any-return]
+        return finding("tls", WARN, told, mend, **facts)
+    return finding("tls", OK, told, **facts)
 
 
 def _shown(sight: Sight) -> str:
@@ -308,19 +308,19 @@ def _chain(sight: Sight) -> list[dict[str, Any]]:
     return [{"subject": one.subject, "issuer": one.issuer, "expires": one.expires} for one in sight.chain]
 
 
-def _clock(finding: Any, host: str, sight: Sight) -> Finding:
+def _clock(finding: Callable[..., Finding], host: str, sight: Sight) -> Finding:
     ahead = sight.ahead
     if ahead is None:
         told = f"{host} tells no time to compare this machine's clock with"
-        return finding("clock", SKIP, told)  # type: ignore[no-any-return]  # it makes findings
+        return finding("clock", SKIP, told)
     told = f"this machine's clock is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} {host}'s"
     mend = "set this machine's clock (timedatectl, chrony); signatures and tokens hold the time"
     if abs(ahead) > _CLOCK_FAILS:
-        return finding("clock", FAIL, told, mend, ahead=ahead)  # type: ignore[no-any-return]
+        return finding("clock", FAIL, told, mend, ahead=ahead)
     if abs(ahead) > _CLOCK_WARNS:
-        return finding("clock", WARN, told, mend, ahead=ahead)  # type: ignore[no-any-return]
+        return finding("clock", WARN, told, mend, ahead=ahead)
     told = told if abs(ahead) > 1 else f"this machine's clock agrees with {host}'s"
-    return finding("clock", OK, told, ahead=ahead)  # type: ignore[no-any-return]
+    return finding("clock", OK, told, ahead=ahead)
 
 
 # Secrets

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from launching import LAUNCHER, PATIENCE, eventually, memory_of, works
+from launching import LAUNCHER, PATIENCE, eventually, line_of, memory_of, works
 
 VALUE = "hunter2-hunter2"
 PID_1 = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
@@ -70,17 +70,15 @@ def test_what_is_left_of_the_tree_is_ended_and_does_not_hold_the_output(masked: 
 def test_a_signal_ends_a_masked_child_and_its_words_come_through(masked: Mask) -> None:
     script = 'trap "echo bye $PASSWORD; exit 7" TERM; echo ready; while :; do sleep 0.02; done'
     with subprocess.Popen(masked(script), stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
+        assert line_of(process) == b"ready\n"
         process.send_signal(signal.SIGTERM)
-        assert process.stdout.read() == b"bye [PASSWORD]\n"
-        assert process.wait(PATIENCE) == 7
+        assert process.communicate(timeout=PATIENCE)[0] == b"bye [PASSWORD]\n"
+        assert process.returncode == 7
 
 
 def test_the_parent_that_stays_does_not_know_the_value(masked: Mask) -> None:
     with subprocess.Popen(masked("echo ready; read x"), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
+        assert line_of(process) == b"ready\n"
         try:
             eventually(lambda: b"import supervisor" in Path(f"/proc/{process.pid}/cmdline").read_bytes(), "it stays")
             assert VALUE.encode() not in memory_of(process.pid)
