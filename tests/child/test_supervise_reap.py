@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from launching import LAUNCHER, PATIENCE, eventually, line_of, works
+from terminal import Terminal
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 _PID_1 = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
@@ -123,17 +124,13 @@ def test_a_second_signal_makes_the_grace_period_no_shorter(supervised: list[str]
     assert process.wait(PATIENCE) == 5
 
 
-def test_on_a_terminal_it_ends_what_is_left_too(supervised: list[str], start: Start, marker: str, pipe: str) -> None:
-    from terminal import Terminal
-
-    terminal = Terminal()
-    try:
-        script = f"({_waiting(marker, pipe)} &); (setsid {_waiting(marker, pipe)} &); read x <{pipe}; exit 3"
-        process = start([*supervised, "/bin/sh", "-c", script], **terminal.how())
-        assert process.wait(PATIENCE) == 3
-        assert _marked(marker) == []
-    finally:
-        terminal.close()
+def test_on_a_terminal_it_ends_what_is_left_too(
+    supervised: list[str], terminal: Terminal, start: Start, marker: str, pipe: str
+) -> None:
+    script = f"({_waiting(marker, pipe)} &); (setsid {_waiting(marker, pipe)} &); read x <{pipe}; exit 3"
+    process = start([*supervised, "/bin/sh", "-c", script], **terminal.how())
+    assert process.wait(PATIENCE) == 3
+    assert _marked(marker) == []
 
 
 def test_children_that_were_there_before_are_left_alone(
