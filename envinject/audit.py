@@ -1,4 +1,4 @@
-"""The audit trail: one line of JSON for each start, of names, references and versions. Never a value, no argument.
+"""The audit trail: a line of JSON each time that secrets are read, of names, references, versions. Never a value.
 
 Sources: RFC 3164 and the format in which libc writes to /dev/log; systemd's 'Native Journal Protocol'.
 """
@@ -10,20 +10,21 @@ import os
 import stat
 import time
 
-from .errors import SecretsExecError, SystemRefused
-from .manifest import Entry
+from .errors import Failures, SecretsExecError, SystemRefused
+from .manifest import REFERENCE, Entry
 from .record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Any, Self
 
     from .log import Log
     from .manifest import Composed, Literal, Manifest
     from .providers.base import Found
 
 SYSLOG, JOURNALD = "syslog", "journald"
+RUN = "run"
 SHAPE = 1
 """The version of a line's JSON."""
 
@@ -45,33 +46,60 @@ class Sockets(Record):
 
 
 class Audit:
-    """What is to be told of one start: `path` is the command's, empty without one; `found` is what has been read."""
+    """What is to be told of one reading of secrets, where the manifest asks for that.
 
-    def __init__(self, manifest: Manifest, path: bytes, *, dry: bool = False, sockets: Sockets | None = None) -> None:
+    `action` is our own command; `path` that of the command which starts, empty without one; `dry` tells that values go
+    nowhere; `found` is what has been read. As a context, it tells how its block ended.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        log: Log,
+        *,
+        action: str = RUN,
+        path: bytes = b"",
+        dry: bool = False,
+        sockets: Sockets | None = None,
+    ) -> None:
         self.found: Found = {}
         self._manifest = manifest
+        self._log = log
+        self._action = action
         self._path = path
         self._dry = dry
         self._sockets = sockets or Sockets()
 
-    def started(self, log: Log) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, problem: object, _trace: object) -> None:
+        """Raises: SystemRefused, as `succeeded`."""
+        if problem is None:
+            self.succeeded()
+        elif isinstance(problem, SecretsExecError | Failures):
+            self.failed(problem.exit_code)
+
+    def succeeded(self) -> None:
         """Write that everything was there. Raises: SystemRefused when it cannot be written and has to be."""
-        self._write(0, log, is_required=self._manifest.options.audit_required)
+        self._write(0, is_required=self._manifest.options.audit_required)
 
-    def failed(self, exit_code: int, log: Log) -> None:
-        """Write that the start ends with this code; where that cannot be written, the code stays."""
-        self._write(exit_code, log, is_required=False)
+    def failed(self, exit_code: int) -> None:
+        """Write that it ends with this code; where that cannot be written, the code stays."""
+        self._write(exit_code, is_required=False)
 
-    def _write(self, exit_code: int, log: Log, *, is_required: bool) -> None:
-        where = self._manifest.options.audit or ""
+    def _write(self, exit_code: int, *, is_required: bool) -> None:
+        where = self._manifest.options.audit
+        if where is None:
+            return
         problem = self._written(where, exit_code)
         if problem is None:
             return
         what = f"the audit line cannot be written: {problem}"
         if is_required:
-            hint = "mend that; audit_required = false starts without it"
+            hint = "mend that; audit_required = false goes on without it"
             raise SystemRefused(what, where=f"options.audit, {where}", hint=hint)
-        log.warning(what, where=f"options.audit, {where}")
+        self._log.warning(what, where=f"options.audit, {where}")
 
     def _written(self, where: str, exit_code: int) -> str | None:
         """What hinders the writing; None when it is done."""
@@ -99,6 +127,7 @@ class Audit:
             "time": _utc(time.time()),
             "pid": os.getpid(),
             "uid": os.getuid(),
+            "action": self._action,
             "manifests": [
                 {"file": document.name, "sha256": _digest(document.data.reveal())}
                 for document in manifest.sources
@@ -114,7 +143,9 @@ class Audit:
     def _told(self, one: Entry | Literal | Composed) -> dict[str, Any]:
         if not isinstance(one, Entry):
             return {"name": one.name, "reference": None, "read": None}
-        name = one.name if one.expansion is None else f"{one.expansion.prefix}*"
+        name: str | None = one.name if one.expansion is None else f"{one.expansion.prefix}*"
+        if one.node.document.name == REFERENCE:
+            name = None  # what `get` reads becomes no variable
         outcome = self.found.get(one.target)
         row = {"name": name, "reference": str(one.shown), "read": None}
         if isinstance(outcome, SecretsExecError):
@@ -123,7 +154,7 @@ class Audit:
 
 
 def _digest(data: bytes) -> str:
-    from hashlib import sha256  # only where a start is audited
+    from hashlib import sha256  # only where something is audited
 
     return sha256(data).hexdigest()
 
@@ -133,7 +164,7 @@ def _utc(now: float) -> str:
 
 
 def _json(line: Mapping[str, Any]) -> str:
-    import json  # only where a start is audited
+    import json  # only where something is audited
 
     return json.dumps(line, separators=(",", ":"))  # ASCII, on one line, whatever a name holds
 
@@ -185,6 +216,7 @@ def _of_journald(line: Mapping[str, Any]) -> bytes:
         "PRIORITY": "6",
         "SYSLOG_IDENTIFIER": "secrets-exec",
         "SECRETS_EXEC_SHAPE": str(SHAPE),
+        "SECRETS_EXEC_ACTION": line["action"],
         "SECRETS_EXEC_EXIT_CODE": str(line["exit_code"]),
         "SECRETS_EXEC_PROFILE": _text(line["profile"]),
         "SECRETS_EXEC_COMMAND": _text(line["command"]),

@@ -12,7 +12,8 @@ import time
 from . import __version__
 from . import environ as environment
 from . import providers as registry
-from .errors import Denied, Failures, NotFound, SecretsExecError, StoreError, Unavailable
+from .audit import Audit
+from .errors import Denied, Failures, NotFound, SecretsExecError, StoreError, SystemRefused, Unavailable
 from .fetch.engine import run_locally
 from .manifest import DEFAULT_FILES, Manifest, Options
 from .providers.base import HTTPProvider
@@ -25,7 +26,7 @@ from .transports.probe import Sight, look_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import Any
 
     from .log import Log
@@ -189,12 +190,14 @@ def _of_providers(
         of_each[name].append(_credentials(provider))
         of_each[name] += _of_servers(provider, sights)
     hindered = {name for name, one in stores.items() if order.offline or _is_hindered(one, of_each[name])}
-    reads = _reads(manifest, order, given, log, hindered)
+    reads, audit = _reads(manifest, order, given, log, hindered)
     for name, findings in of_each.items():
         yield from findings
         yield from reads[name]
     for name in manifest.providers.keys() - chosen.keys():
         yield Finding(name, "use", SKIP, f"no secret of {about} is read from it")
+    if audit.found:
+        yield from _recorded(audit, [one for rows in reads.values() for one in rows], about)
 
 
 def _is_hindered(provider: HTTPProvider, findings: Sequence[Finding]) -> bool:
@@ -281,15 +284,15 @@ def _mend(check: str, host: str) -> str:
     }[check]
 
 
-def _tls(finding: Any, host: str, sight: Sight) -> Finding:
+def _tls(finding: Callable[..., Finding], host: str, sight: Sight) -> Finding:
     days = [int((one.expires - time.time()) // _DAY) for one in sight.chain]
     left = min(days, default=None)
     told = f"{host}: {sight.tls} in {_ms(sight.tls_seconds)}; {_shown(sight)}; trusted by {sight.trusted}"
     facts = {"version": sight.tls, "seconds": sight.tls_seconds, "days_left": left, "chain": _chain(sight)}
     if left is not None and left < _EXPIRY_DAYS:
         mend = f"have the certificate of {host} renewed"
-        return finding("tls", WARN, told, mend, **facts)  # type: ignore[no-any-return]  # it makes findings
-    return finding("tls", OK, told, **facts)  # type: ignore[no-any-return]
+        return finding("tls", WARN, told, mend, **facts)
+    return finding("tls", OK, told, **facts)
 
 
 def _shown(sight: Sight) -> str:
@@ -305,19 +308,19 @@ def _chain(sight: Sight) -> list[dict[str, Any]]:
     return [{"subject": one.subject, "issuer": one.issuer, "expires": one.expires} for one in sight.chain]
 
 
-def _clock(finding: Any, host: str, sight: Sight) -> Finding:
+def _clock(finding: Callable[..., Finding], host: str, sight: Sight) -> Finding:
     ahead = sight.ahead
     if ahead is None:
         told = f"{host} tells no time to compare this machine's clock with"
-        return finding("clock", SKIP, told)  # type: ignore[no-any-return]  # it makes findings
+        return finding("clock", SKIP, told)
     told = f"this machine's clock is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} {host}'s"
     mend = "set this machine's clock (timedatectl, chrony); signatures and tokens hold the time"
     if abs(ahead) > _CLOCK_FAILS:
-        return finding("clock", FAIL, told, mend, ahead=ahead)  # type: ignore[no-any-return]
+        return finding("clock", FAIL, told, mend, ahead=ahead)
     if abs(ahead) > _CLOCK_WARNS:
-        return finding("clock", WARN, told, mend, ahead=ahead)  # type: ignore[no-any-return]
+        return finding("clock", WARN, told, mend, ahead=ahead)
     told = told if abs(ahead) > 1 else f"this machine's clock agrees with {host}'s"
-    return finding("clock", OK, told, ahead=ahead)  # type: ignore[no-any-return]
+    return finding("clock", OK, told, ahead=ahead)
 
 
 # Secrets
@@ -325,8 +328,11 @@ def _clock(finding: Any, host: str, sight: Sight) -> Finding:
 
 def _reads(
     manifest: Manifest, order: Order, given: Mapping[bytes, bytes], log: Log, hindered: Collection[str]
-) -> Mapping[str, list[Finding]]:
-    """What came of reading each secret once, by provider; nothing is kept, and nothing comes from a cache."""
+) -> tuple[Mapping[str, list[Finding]], Audit]:
+    """What came of reading each secret once, by provider, and the audit trail's knowledge of it.
+
+    Nothing is kept, and nothing comes from a cache.
+    """
     by_target: dict[Any, list[Entry]] = {}
     for entry in manifest.entries:
         by_target.setdefault(entry.target, []).append(entry)
@@ -337,7 +343,8 @@ def _reads(
     started = time.monotonic()
     timeline = Timeline(started)
     asked = manifest.replace(entries=wanted, cache=None, options=options)
-    found = fetched(asked, order.replace(offline=False), given, log, started, timeline)
+    audit = Audit(asked, log, action="doctor", dry=True)
+    audit.found = found = fetched(asked, order.replace(offline=False), given, log, started, timeline)
     findings: dict[str, list[Finding]] = {name: [] for name in manifest.providers}
     for ref, entries in by_target.items():
         track = timeline.of(ref)
@@ -346,7 +353,19 @@ def _reads(
     for name, rows in findings.items():
         if not rows:
             rows.append(Finding(name, "read", SKIP, "no secret is named, so none was read"))
-    return findings
+    return findings, audit
+
+
+def _recorded(audit: Audit, reads: Sequence[Finding], about: str) -> Iterator[Finding]:
+    """Tell the audit trail, if there is one; a finding where a line is required and cannot be written."""
+    failed = [one.error or StoreError for one in reads if one.result == FAIL]
+    try:
+        if failed:
+            audit.failed(Failures(kind("") for kind in failed).exit_code)
+        else:
+            audit.succeeded()
+    except SystemRefused as error:
+        yield _problem(about, "audit", error)
 
 
 def _read(entries: Sequence[Entry], outcome: Any, seconds: float | None) -> Finding:

@@ -168,7 +168,7 @@ def _read(text: str) -> Json:
     if _Reading.decode is None and len(text) <= _Reading.left:
         _Reading.left -= len(text)
         try:
-            return jsonplain.read(text, Number)  # type: ignore[no-any-return]
+            return jsonplain.read(text, Number)  # type: ignore[no-any-return]  # it reads Json
         except (jsonplain.Beyond, RecursionError):
             pass
     if _Reading.decode is None:

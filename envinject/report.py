@@ -7,8 +7,10 @@ import time
 from . import inject
 from . import providers as registry
 from .errors import Failures, NotFound, SecretsExecError, shown
+from .inheritance import Inheritance
+from .inheritance import told as told_inheritance
 from .manifest import Entry
-from .run import fetched, for_templates, prepare
+from .run import fetched, for_templates, prepare, resolved
 from .secret import Secret
 from .sheet import BAD, DOUBTFUL, FAINT, GOOD, STRONG, Line, Table
 
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
     from .sheet import Sheet
     from .timeline import Timeline
 
-_COLUMNS = ("VARIABLE", "FROM", "READ", "REQUIRED", "AS", "BYTES", "WHERE", "DESCRIPTION")
-_MAY_BE_LEFT_OUT = ("READ", "AS", "DESCRIPTION")
+_COLUMNS = ("VARIABLE", "FROM", "READ", "REQUIRED", "AS", "BYTES", "INHERITED", "WHERE", "DESCRIPTION")
+_MAY_BE_LEFT_OUT = ("READ", "AS", "INHERITED", "DESCRIPTION")
 
 SHAPE = 1
 """The version of the JSON that these commands write."""
@@ -40,7 +42,7 @@ def check(order: Order, given: Mapping[bytes, bytes], log: Log, *, fetching: boo
     """
     secrets: list[dict[str, Any]] = []
     try:
-        found = _planned(order, given, log, secrets, fetching=fetching)
+        found = _planned(order, given, log, secrets, action="check", fetching=fetching)
     except Failures as failures:
         answer = _failed(failures, log)
     except SecretsExecError as error:
@@ -57,13 +59,14 @@ def plan(
 
     Keys: `shape`, `profile` (None where none was chosen), `variables`: a list of `name`, `provider`, `id`, `version`,
     `stage`, `key`, `expand`, `made_of` (the names in a template), `required`, `as` ("env" or "file"), `description`,
-    `where`, `inherited` (whether the environment has that name), and when fetching `read` (the version or stage that
-    the store says it gave, else None) and `bytes`. With `since`, a file with an earlier plan, also `changes`: a list of
+    `where`, `inherited` (whether the environment has that name), `inheritance` (None, or `bytes`, `becomes`, the
+    `exit_code` of a conflict, and when fetching `same`), and when fetching `read` (the version or stage that the store
+    says it gave, else None) and `bytes`. With `since`, a file with an earlier plan, also `changes`: a list of
     `name`, `change` (added, removed, changed) and `fields`, each with what was and what is.
     Raises: Failures, SecretsExecError.
     """
     earlier = None if since is None else _earlier(since)
-    found = _planned(order, given, log, [], fetching=fetching)
+    found = _planned(order, given, log, [], action="plan", fetching=fetching)
     if earlier is None:
         return found
     from .changes import between
@@ -78,24 +81,31 @@ def _earlier(path: str) -> Mapping[str, Any]:
 
 
 def _planned(
-    order: Order, given: Mapping[bytes, bytes], log: Log, secrets: list[dict[str, Any]], *, fetching: bool
+    order: Order, given: Mapping[bytes, bytes], log: Log, secrets: list[dict[str, Any]], *, action: str, fetching: bool
 ) -> dict[str, Any]:
-    """The plan; what is fetched for it is told in `secrets`, whether it comes to a plan or not."""
+    """The plan; what is fetched for it is told in `secrets`, whether it comes to a plan or not.
+
+    Raises: Failures, SecretsExecError.
+    """
     started = time.monotonic()
     manifest = prepare(order, given, log)
+    inheritance = Inheritance(manifest, given)
+    manifest, _ = resolved(manifest, inheritance.reaching)
     if not fetching:
         own: list[Literal | Composed] = [*manifest.literals, *manifest.templates]
         wanted = [one for one in manifest.entries if one.as_file or inject.is_wanted(one.name, manifest.only)]
-        variables = [_row(one, given) for one in wanted]
-        variables += [_own_row(one, given) for one in own if inject.is_wanted(one.name, manifest.only)]
+        variables = [_row(one, inheritance) for one in wanted]
+        variables += [_own_row(one, inheritance) for one in own if inject.is_wanted(one.name, manifest.only)]
         return {"shape": SHAPE, "profile": manifest.profile, "variables": variables}
-    from .timeline import Timeline  # only where something is fetched
+    from .audit import Audit  # only where something is fetched
+    from .timeline import Timeline
 
     timeline = Timeline(started)
-    found = fetched(manifest, order, given, log, started, timeline)
-    secrets += _secrets(manifest, found, timeline)
-    made = inject.injections(manifest, found, for_templates(given, manifest))
-    variables = [_fetched_row(injection, found, given) for injection in made]
+    with Audit(manifest, log, action=action, dry=True) as audit:
+        audit.found = found = fetched(manifest, order, given, log, started, timeline)
+        secrets += _secrets(manifest, found, timeline)
+        made = inject.injections(manifest, found, for_templates(given, manifest))
+    variables = [_fetched_row(injection, found, inheritance) for injection in made]
     return {"shape": SHAPE, "profile": manifest.profile, "variables": variables}
 
 
@@ -143,7 +153,7 @@ def _failed(failures: Failures, log: Log) -> dict[str, Any]:
     }
 
 
-def _row(entry: Entry, given: Mapping[bytes, bytes]) -> dict[str, Any]:
+def _row(entry: Entry, inheritance: Inheritance) -> dict[str, Any]:
     shown = entry.shown
     return {
         "name": _name(entry),
@@ -158,11 +168,11 @@ def _row(entry: Entry, given: Mapping[bytes, bytes]) -> dict[str, Any]:
         "as": "file" if entry.as_file else "env",
         "description": entry.description,
         "where": entry.node.place,
-        "inherited": entry.name.encode() in given,
+        **inheritance.of_source(entry),
     }
 
 
-def _own_row(source: Literal | Composed, given: Mapping[bytes, bytes]) -> dict[str, Any]:
+def _own_row(source: Literal | Composed, inheritance: Inheritance) -> dict[str, Any]:
     """A row of what stands in the manifest itself."""
     nothing = dict.fromkeys(("provider", "id", "version", "stage", "key"))
     return {
@@ -174,19 +184,15 @@ def _own_row(source: Literal | Composed, given: Mapping[bytes, bytes]) -> dict[s
         "as": "env",
         "description": "",
         "where": source.node.place,
-        "inherited": source.name.encode() in given,
+        **inheritance.of_source(source),
     }
 
 
-def _fetched_row(injection: inject.Injection, found: Found, given: Mapping[bytes, bytes]) -> dict[str, Any]:
+def _fetched_row(injection: inject.Injection, found: Found, inheritance: Inheritance) -> dict[str, Any]:
     source = injection.source
     outcome = found[source.target] if isinstance(source, Entry) else None
-    row = _row(source, given) if isinstance(source, Entry) else _own_row(source, given)
-    changed = {
-        "name": injection.name,
-        "key": injection.key or row["key"],
-        "inherited": injection.name.encode() in given,
-    }
+    row = _row(source, inheritance) if isinstance(source, Entry) else _own_row(source, inheritance)
+    changed = {"name": injection.name, "key": injection.key or row["key"], **inheritance.of_injection(injection)}
     revision = outcome.revision if isinstance(outcome, Secret) else ""
     return row | changed | {"read": revision or None, "bytes": len(injection.value)}
 
@@ -247,6 +253,7 @@ def _told_row(row: Mapping[str, Any]) -> dict[str, str]:
         "REQUIRED": "yes" if row["required"] else "no",
         "AS": "file" if row["as"] == "file" else "",
         "BYTES": str(row.get("bytes", "")),
+        "INHERITED": told_inheritance(row),
         "WHERE": row["where"].split(", ")[0],
         "DESCRIPTION": shown(row["description"]),
     }

@@ -66,57 +66,46 @@ def run(
     With a `supervision` a child of ours does so, and we become its supervisor.
     Raises: SecretsExecError, Failures; then nothing was started.
     """
-    if supervision is not None and not dry:
+    parent = None if dry else supervision
+    if parent is not None:
         from .child.supervise import supervise  # only then: what replaces needs none of it
 
-        given = supervise(supervision, given)
+        given = supervise(parent, given)
     manifest, path = _before_fetching(order, command, given, log, supervised=supervision is not None, dry=dry)
-    withheld = withheld_names(manifest)
-    inherited = environment.inherited(given, inherit=manifest.options.inherit, withheld=withheld)
-    manifest, inherited = _resolved(manifest, inherited)
-    wanted, templated = _without_kept(manifest, inherited), for_templates(given, manifest)
-    audit = _audit(wanted, path, dry=dry)
-    argv = [os.fsencode(word) for word in command]
+    manifest, inherited = _wanted(manifest, given)
+    templated, argv = for_templates(given, manifest), [os.fsencode(word) for word in command]
+    audit = _audit(manifest, path, log, dry=dry)
     started = _started(order.splay, log)
     try:
-        placement = None if dry else _placement(wanted, given)
-        found = fetched(wanted, order, given, log, started)
+        placement = None if dry else _placement(manifest, given)
+        found = fetched(manifest, order, given, log, started)
         if audit is not None:
             audit.found = found
-        made = inject.injections(wanted, found, templated, placement.paths if placement else {})
+        made = inject.injections(manifest, found, templated, placement.paths if placement else {})
         environ = inject.put(made, inherited, manifest.options.on_conflict)
         environment.check_size(path, argv, environ, environment.limits())
+        _tell(made, log, dry=dry)
+        if parent is not None:
+            # What decides on a restart is the content of files, and not where they lie this time.
+            _tell_supervisor(parent, made, inject.injections(manifest, found, templated) if placement else made)
+        if placement is not None:
+            placement.fill(made)
     except (SecretsExecError, Failures) as failure:
         if audit is not None:
-            audit.failed(failure.exit_code, log)
+            audit.failed(failure.exit_code)
         raise
-    _tell(made, log, dry=dry)
-    if supervision is not None and not dry:
-        # What decides on a restart is the content of files, and not where they lie this time.
-        _tell_supervisor(supervision, made, inject.injections(wanted, found, templated) if placement else made)
-    if placement is not None:
-        _fill(placement, made, audit, log)
     if audit is not None:
-        audit.started(log)
+        audit.succeeded()
     if not dry:
         replace(path, argv, environ)
 
 
-def _fill(placement: Placement, made: Sequence[Injection], audit: Audit | None, log: Log) -> None:
-    try:
-        placement.fill(made)
-    except SecretsExecError as error:
-        if audit is not None:
-            audit.failed(error.exit_code, log)
-        raise
-
-
-def _audit(manifest: Manifest, path: bytes, *, dry: bool) -> Audit | None:
+def _audit(manifest: Manifest, path: bytes, log: Log, *, dry: bool) -> Audit | None:
     if manifest.options.audit is None:
         return None
     from .audit import Audit  # only where a start is audited
 
-    return Audit(manifest, path, dry=dry)
+    return Audit(manifest, log, path=path, dry=dry)
 
 
 def _tell_supervisor(supervision: Supervision, made: Sequence[Injection], watched: Sequence[Injection]) -> None:
@@ -221,8 +210,8 @@ def _before_fetching(
         errors.append(error)
     if manifest is None or errors:
         problem = Failures(errors)
-        if manifest is not None and (audit := _audit(manifest, path, dry=dry)) is not None:
-            audit.failed(problem.exit_code, log)
+        if manifest is not None and (audit := _audit(manifest, path, log, dry=dry)) is not None:
+            audit.failed(problem.exit_code)
         raise problem
     return manifest, path
 
@@ -271,7 +260,15 @@ def _makes(entry: Entry, names: Collection[str]) -> bool:
     return entry.name in names if entry.expansion is None else any(entry.expansion.may_make(name) for name in names)
 
 
-def _resolved(manifest: Manifest, inherited: dict[bytes, bytes]) -> tuple[Manifest, dict[bytes, bytes]]:
+def _wanted(manifest: Manifest, given: Mapping[bytes, bytes]) -> tuple[Manifest, dict[bytes, bytes]]:
+    """What has to be fetched and set for this environment, and what of that the command inherits."""
+    withheld = withheld_names(manifest)
+    inherited = environment.inherited(given, inherit=manifest.options.inherit, withheld=withheld)
+    manifest, inherited = resolved(manifest, inherited)
+    return _without_kept(manifest, inherited), inherited
+
+
+def resolved(manifest: Manifest, inherited: dict[bytes, bytes]) -> tuple[Manifest, dict[bytes, bytes]]:
     """References that are inherited are no values yet.
 
     So none is in conflict with its own value, and one that would not be inherited is not asked for.

@@ -283,8 +283,8 @@ def _options() -> dict[str, Schema]:
             "type": "array",
             "items": {"type": "array", "items": _ref("name"), "minItems": 1},
         },
-        "audit": _text("Where each start is told: a file, syslog, or journald.", minLength=1),
-        "audit_required": _flag("Whether nothing starts without that line.", False),
+        "audit": _text("Where it is told each time that secrets are read: a file, syslog, or journald.", minLength=1),
+        "audit_required": _flag("Whether nothing starts or is handed out without that line.", False),
         "export_profile": {"description": "The variable that tells the chosen profile.", **_ref("name")},
     }
     defaults = {name: getattr(Options, name) for name in chosen}

@@ -13,7 +13,7 @@ from typing import Any
 
 from envinject.errors import Denied, Failures, ManifestError
 from envinject.manifest import Manifest, load, yamltext  # noqa: F401  # yamltext: so that it is watched too
-from envinject.manifest import lines as _lines  # noqa: F401  # likewise
+from envinject.manifest import lines as _lines  # noqa: F401  # so that it is watched too
 from envinject.providers.base import HTTPProvider
 from envinject.transports import Answer
 

@@ -40,21 +40,24 @@ class _Simple(Policy):
 class NoJitter(_Simple):
     """Exponential backoff, the same for everybody."""
 
-    def wait(self, attempt: int, asked: float) -> float:  # noqa: ARG002
+    def wait(self, attempt: int, asked: float) -> float:
+        del asked
         return _backoff(attempt)
 
 
 class Exactly(_Simple):
     """`Retry-After`, to the point."""
 
-    def wait(self, attempt: int, asked: float) -> float:  # noqa: ARG002
+    def wait(self, attempt: int, asked: float) -> float:
+        del attempt
         return asked
 
 
 class FullJitter(_Simple):
     """A random time up to that of the exponential backoff."""
 
-    def wait(self, attempt: int, asked: float) -> float:  # noqa: ARG002
+    def wait(self, attempt: int, asked: float) -> float:
+        del asked
         return float(self.chance() * _backoff(attempt))
 
 

@@ -109,8 +109,15 @@ def digest(*parts: str | Iterable[str | Path]) -> str:
 
 def run(*words: str | Path, cwd: Path = WORK, environ: dict[str, str] | None = None) -> None:
     """Run a command to its end; where it fails, so do we, and tell it."""
-    how = {"cwd": cwd, "env": {**os.environ, **(environ or {})}, "stdin": subprocess.DEVNULL}
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **how)  # type: ignore[call-overload]
+    done = subprocess.run(
+        words,
+        cwd=cwd,
+        env={**os.environ, **(environ or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
     if done.returncode:
         sys.exit(f"{done.stdout.decode(errors='replace')[-4000:]}\nthis failed: {' '.join(map(str, words))}")
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,11 +44,11 @@ def launch() -> Launch:
         *words: str | bytes | os.PathLike[str],
         environ: Mapping[str, str | None] | None = None,
         cwd: str | os.PathLike[str] | None = None,
-        **how: object,
+        **how: Any,
     ) -> subprocess.CompletedProcess[bytes]:
         given = {name: value for name, value in {**os.environ, **(environ or {})}.items() if value is not None}
-        settings: dict[str, object] = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": 60, **how}
-        return subprocess.run([*LAUNCHER, *words], env=given, cwd=cwd, check=False, **settings)  # type: ignore[call-overload]
+        settings: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": 60, **how}
+        return subprocess.run([*LAUNCHER, *words], env=given, cwd=cwd, check=False, **settings)
 
     return run
 

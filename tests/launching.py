@@ -128,6 +128,12 @@ def eventually(holds: Callable[[], Any], what: str) -> Any:
     return found
 
 
+def line_of(process: subprocess.Popen[bytes]) -> bytes:
+    """The next line that a process writes to its pipe; it has to have one."""
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
 def seen_through(terminal: int) -> bytes:
     """All that is written to a terminal until its other side is closed; then this side is closed too."""
     seen = b""

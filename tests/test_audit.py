@@ -1,4 +1,4 @@
-"""One line for each start: what it holds, that it never holds a value, and what a place that takes none does."""
+"""One line for each reading of secrets: what it holds, never a value; and what a place that takes none does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,19 @@ from envinject.secret import Secret
 
 Launch = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
-_KEYS = ["shape", "time", "pid", "uid", "manifests", "profile", "variables", "command", "dry_run", "exit_code"]
+_KEYS = [
+    "shape",
+    "time",
+    "pid",
+    "uid",
+    "action",
+    "manifests",
+    "profile",
+    "variables",
+    "command",
+    "dry_run",
+    "exit_code",
+]
 _OPTIONS = '[options]\naudit = "audit.log"\n'
 _REQUIRED = f"{_OPTIONS}audit_required = true\n"
 
@@ -69,9 +81,8 @@ def test_a_start_writes_one_line_and_becomes_the_command(launch: Launch) -> None
     ]
     assert line["manifests"] == [{"file": "secrets.toml", "sha256": hashlib.sha256(data).hexdigest()}]
     assert (line["shape"], line["pid"], line["uid"], line["profile"]) == (1, int(pid), os.getuid(), None)
-    assert (line["command"], line["dry_run"], line["exit_code"]) == ("/bin/sh", False, 0) or line["command"].endswith(
-        "/sh"
-    )
+    assert (line["action"], line["dry_run"], line["exit_code"]) == ("run", False, 0)
+    assert line["command"].endswith("/sh")
     written = time.mktime(time.strptime(line["time"].partition(".")[0], "%Y-%m-%dT%H:%M:%S")) - time.timezone
     assert before - 2 < written < time.time() + 2
     assert Path("audit.log").stat().st_mode & 0o777 == 0o600
@@ -135,13 +146,6 @@ def test_without_a_manifest_there_is_no_line(launch: Launch, words: list[str]) -
     assert not Path("audit.log").exists()
 
 
-@pytest.mark.parametrize("command", [["check", "--fetch"], ["plan", "--fetch"]], ids=" ".join)
-def test_what_starts_nothing_writes_nothing(launch: Launch, command: list[str]) -> None:
-    _write(f'{_OPTIONS}[secrets]\nA = "env://HOME"\n')
-    assert launch(*command).returncode == 0
-    assert not Path("audit.log").exists()
-
-
 def test_a_dry_run_reads_and_says_so(launch: Launch) -> None:
     _write(f'{_OPTIONS}[secrets]\nA = "env://HOME"\n')
     assert launch("--dry-run").returncode == 0
@@ -177,6 +181,87 @@ def test_names_of_any_characters_are_one_line_of_ascii(launch: Launch) -> None:
     data = Path("audit.log").read_bytes()
     assert data.isascii()
     assert data.count(b"\n") == 1
+
+
+# Of the other commands
+
+
+_VALUES_OUT = [["export", "--format", "json"], ["get", "env://X"]]
+_LOOKS = [["check", "--fetch"], ["plan", "--fetch"], ["doctor"]]
+_of_each = pytest.mark.parametrize("command", [*_VALUES_OUT, *_LOOKS], ids=" ".join)
+
+
+@_of_each
+def test_whatever_reads_secrets_writes_one_line_that_says_which_command_it_was(
+    launch: Launch, command: list[str]
+) -> None:
+    data = _write(f'{_OPTIONS}[secrets]\nA = "env://X"\n')
+    done = launch(*command, environ={"X": "canary"})
+    assert done.returncode == 0
+    (line,) = _lines()
+    name = None if command[0] == "get" else "A"
+    assert list(line) == _KEYS
+    assert line["variables"] == [{"name": name, "reference": "env://X", "read": None}]
+    assert line["manifests"] == [{"file": "secrets.toml", "sha256": hashlib.sha256(data).hexdigest()}]
+    assert (line["action"], line["command"], line["exit_code"]) == (command[0], None, 0)
+    assert line["dry_run"] == (command in _LOOKS)
+
+
+@pytest.mark.parametrize("command", [["check"], ["plan"], ["doctor", "--offline"], ["providers"]], ids=" ".join)
+def test_what_reads_no_secret_writes_no_line(launch: Launch, command: list[str]) -> None:
+    with Store(lambda _: http(500)) as store:
+        _write(_OPTIONS + store.manifest('A = "kakaocloud://1"'))
+        launch(*command, environ={"KAKAOCLOUD_TOKEN": "t"})
+    assert not Path("audit.log").exists()
+
+
+@_of_each
+def test_what_they_cannot_read_has_its_exit_code(launch: Launch, command: list[str]) -> None:
+    _write(f'{_OPTIONS}[secrets]\nA = "env://X"\n')
+    assert launch(*command).returncode == 66
+    (line,) = _lines()
+    assert (line["exit_code"], line["variables"][0]["exit_code"]) == (66, 66)
+
+
+def test_a_value_that_a_format_cannot_hold_is_told(launch: Launch) -> None:
+    _write(f'{_OPTIONS}[secrets]\nA = "env://X"\n')
+    assert launch("export", "--format", "docker", environ={"X": "a\nb"}).returncode == 65
+    assert [line["exit_code"] for line in _lines()] == [65]
+
+
+def test_a_key_that_is_not_there_is_told(launch: Launch) -> None:
+    _write(_OPTIONS)
+    assert launch("get", "env://X#key", environ={"X": '{"other": "canary"}'}).returncode == 66
+    assert [line["exit_code"] for line in _lines()] == [66]
+
+
+@pytest.mark.parametrize("required", [False, True])
+@_of_each
+def test_no_value_is_handed_out_without_a_line_that_is_required(
+    launch: Launch, command: list[str], required: bool
+) -> None:
+    options = (_REQUIRED if required else _OPTIONS).replace("audit.log", "missing/audit.log")
+    _write(f'{options}[secrets]\nA = "env://X"\n')
+    done = launch(*command, environ={"X": "canary"})
+    assert done.returncode == (71 if required else 0)
+    assert b"the audit line cannot be written: " in done.stderr + done.stdout
+    assert (b"canary" in done.stdout) == (command in _VALUES_OUT and not required)
+
+
+def test_get_without_a_manifest_that_asks_for_it_writes_no_line(launch: Launch) -> None:
+    Path("other.toml").write_text('[env]\nA = "x"\n')
+    _write(_OPTIONS)
+    assert launch("get", "-f", "other.toml", "env://HOME").returncode == 0
+    assert not Path("audit.log").exists()
+
+
+def test_the_providers_of_a_manifest_have_their_names_in_the_line_of_get(launch: Launch) -> None:
+    Path("a").write_text("canary")
+    Path("sub").mkdir()
+    Path("sub/m.toml").write_text(f'{_OPTIONS}[providers.mine]\ntype = "file"\n[secrets]\nB = "mine://b"\n')
+    assert launch("get", "-f", "sub/m.toml", "mine://a").stdout == b"canary"
+    (line,) = _lines("sub/audit.log")
+    assert [row["reference"] for row in line["variables"]] == ["mine://a"]
 
 
 # Places that take no line
@@ -253,14 +338,14 @@ def _audit(where: str, listener: socket.socket, *, secrets: int = 1, name: str =
     options = f'[options]\naudit = "{where}"\naudit_required = true\n'
     manifest = read(f"{options}[secrets]\n{rows}")
     path = listener.getsockname()
-    audit = Audit(manifest, b"/bin/tr\nue", sockets=Sockets(syslog=path, journald=path))
+    audit = Audit(manifest, Log(), path=b"/bin/tr\nue", sockets=Sockets(syslog=path, journald=path))
     audit.found = {entry.target: Secret(b"canary", revision="version=3") for entry in manifest.entries}
     return audit, manifest
 
 
 def test_syslog_gets_a_message_of_the_form_of_libc(listener: socket.socket) -> None:
     audit, _ = _audit("syslog", listener)
-    audit.started(Log())
+    audit.succeeded()
     message = listener.recv(1 << 20)
     assert b"canary" not in message
     head, _, body = message.partition(b": ")
@@ -281,12 +366,13 @@ def test_syslog_gets_a_message_of_the_form_of_libc(listener: socket.socket) -> N
 def test_the_journal_gets_its_native_fields(listener: socket.socket) -> None:
     audit, manifest = _audit("journald", listener)
     audit.found = {manifest.entries[0].target: Denied("no")}
-    audit.failed(77, Log())
+    audit.failed(77)
     fields = dict(line.split(b"=", 1) for line in listener.recv(1 << 20).splitlines())
     line = json.loads(fields[b"MESSAGE"])
     assert (list(line), line["exit_code"]) == (_KEYS, 77)
     assert line["variables"][0]["exit_code"] == 77
     assert fields[b"SYSLOG_IDENTIFIER"] == b"secrets-exec"
+    assert fields[b"SECRETS_EXEC_ACTION"] == b"run"
     assert fields[b"SECRETS_EXEC_EXIT_CODE"] == b"77"
     assert fields[b"SECRETS_EXEC_COMMAND"] == rb"/bin/tr\nue"
     assert fields[b"SECRETS_EXEC_MANIFEST_SHA256"] == line["manifests"][0]["sha256"].encode()
@@ -297,7 +383,7 @@ def test_a_message_that_is_too_long_goes_without_its_variables(
     listener: socket.socket, where: str, secrets: int, wide: int
 ) -> None:
     audit, _ = _audit(where, listener, secrets=secrets, name="A" * wide)
-    audit.started(Log())
+    audit.succeeded()
     message = listener.recv(1 << 22)
     line = json.loads(message[message.index(b"{") :].splitlines()[0])
     assert len(message) < 8192
@@ -306,7 +392,7 @@ def test_a_message_that_is_too_long_goes_without_its_variables(
 
 def test_a_journal_takes_more_than_syslog_does(listener: socket.socket) -> None:
     audit, _ = _audit("journald", listener, secrets=200)
-    audit.started(Log())
+    audit.succeeded()
     message = listener.recv(1 << 22)
     assert len(json.loads(message[message.index(b"{") :].splitlines()[0])["variables"]) == 200
 
@@ -318,14 +404,14 @@ def test_nobody_who_listens_warns_or_stops(
     path = listener.getsockname()
     listener.close()
     with pytest.raises(SystemRefused):
-        _audit_of(where, path, required=True).started(Log())
-    _audit_of(where, path, required=False).started(Log())
+        _audit_of(where, path, required=True).succeeded()
+    _audit_of(where, path, required=False).succeeded()
     assert "warning: the audit line cannot be written: " in capfd.readouterr().err
 
 
 def _audit_of(where: str, path: str, *, required: bool) -> Audit:
     manifest = read(f'[options]\naudit = "{where}"\naudit_required = {str(required).lower()}\n[env]\nA = "x"\n')
-    return Audit(manifest, b"", sockets=Sockets(path, path))
+    return Audit(manifest, Log(), sockets=Sockets(path, path))
 
 
 @pytest.mark.slow
@@ -336,7 +422,7 @@ def test_a_listener_that_takes_nothing_is_not_waited_for(listener: socket.socket
 
     def fill() -> None:
         for _ in range(2000):
-            audit.started(Log())
+            audit.succeeded()
 
     with pytest.raises(SystemRefused, match="nobody takes it"):
         fill()

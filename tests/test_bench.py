@@ -10,6 +10,7 @@ import tomllib
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -78,8 +79,8 @@ def test_slow_programs_take_turns_among_the_others() -> None:
     assert list(plan["slow"]) == [0, 3, 6]
 
 
-def program(name: str, script: str, **how: object) -> Program:
-    return Program(name, ("/bin/sh", "-c", script, "sh"), {"PATH": os.defpath}, **how)  # type: ignore[arg-type]
+def program(name: str, script: str, **how: Any) -> Program:
+    return Program(name, ("/bin/sh", "-c", script, "sh"), {"PATH": os.defpath}, **how)
 
 
 LAUNCHER = 'A=1 exec "$@"'

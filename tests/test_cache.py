@@ -16,15 +16,16 @@ pytest.importorskip("cryptography", reason="the cache needs the extra envinject[
 
 from envinject.cache import Cache, CacheSettings
 from envinject.emulator import Emulator, parse_seed
-from envinject.errors import Denied, ManifestError, NotFound, StoreError, Unavailable
+from envinject.errors import Denied, ManifestError, NotFound, SecretsExecError, StoreError, Unavailable
 from envinject.log import Log
 from envinject.reference import SecretRef
 from envinject.secret import Secret
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 ONE, TWO = SecretRef("store", "one"), SecretRef("store", "two", version="2")
-FRESH = {ONE: Secret(b"first value"), TWO: Secret(b"\xff\x00binary")}
-DOWN = {ONE: Secret(b"newer value"), TWO: Unavailable("store: no answer")}
+Found = dict[SecretRef, Secret | SecretsExecError]
+FRESH: Found = {ONE: Secret(b"first value"), TWO: Secret(b"\xff\x00binary")}
+DOWN: Found = {ONE: Secret(b"newer value"), TWO: Unavailable("store: no answer")}
 
 Open = Callable[..., Cache]
 Start = Callable[..., subprocess.CompletedProcess[bytes]]
@@ -84,10 +85,10 @@ def test_an_optional_secret_that_was_missing_is_missing_again(opened: Open) -> N
 
 
 @pytest.mark.parametrize("error", [Denied("401"), NotFound("404"), StoreError("html")], ids=lambda e: type(e).__name__)
-def test_a_refusal_is_no_outage_and_removes_the_cache(opened: Open, path: Path, error: Exception) -> None:
+def test_a_refusal_is_no_outage_and_removes_the_cache(opened: Open, path: Path, error: SecretsExecError) -> None:
     opened().settle(FRESH, ())
-    found = {ONE: error, TWO: Unavailable("down")}
-    assert opened().settle(found, ()) is found  # type: ignore[arg-type]
+    found: Found = {ONE: error, TWO: Unavailable("down")}
+    assert opened().settle(found, ()) is found
     assert not path.exists()
 
 

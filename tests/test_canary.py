@@ -349,7 +349,8 @@ def test_reports_show_no_value(
     Path("secrets.toml").write_text(scene.manifest)
     fetch = [] if "doctor" in command else ["--fetch"]
     words = [*command, *fetch, "--debug", "--timings", "t.json", *scene.words]
-    done = launch(*words, environ=scene.environ)
+    inherited = {"A": _VALUE, "C_PASSWORD": f"other {_VALUE}"}
+    done = launch(*words, environ={**inherited, **scene.environ})
     assert done.returncode == 0, done.stderr
     _assert_clean(done.stdout + done.stderr, "the report")
     _assert_clean(Path("t.json").read_bytes(), "the timings")
@@ -370,7 +371,9 @@ def test_pictures_and_audit_lines_hold_no_value(
         assert done.stdout == f"{_VALUE}\n".encode()
         _assert_clean(done.stderr, "standard error")
         _assert_clean(Path(picture).read_bytes(), "the picture")
-    assert Path("audit.log").read_bytes().count(b"\n") == 2
+    for command in (["export", "--format", "json"], ["plan", "--fetch"]):
+        assert launch(*command, *scene.words, environ=environ).returncode == 0
+    assert Path("audit.log").read_bytes().count(b"\n") == 4
     _assert_clean(Path("audit.log").read_bytes(), "the audit trail")
 
 

@@ -100,6 +100,17 @@ def test_that_a_value_is_in_a_file_now_is_a_change(launch: Launch) -> None:
     assert b"changed  A  as: env -> file" in launch("plan", "--since", "was.json").stdout
 
 
+def test_what_is_inherited_is_no_change_also_beside_a_plan_that_did_not_tell_it(launch: Launch) -> None:
+    _manifest('[secrets]\nA = "env://HOME"\n')
+    done = launch("plan", "--json", environ={"A": "x"})
+    plan = json.loads(done.stdout)
+    Path("new.json").write_bytes(done.stdout)
+    del plan["variables"][0]["inheritance"]
+    Path("old.json").write_text(json.dumps(plan))
+    for name in ("new.json", "old.json"):
+        assert launch("plan", "--since", name).stdout.endswith(b"\n\nchanges: 0\n")
+
+
 def test_no_change_is_told_as_such(launch: Launch) -> None:
     _manifest('[secrets]\nA = "env://A"\n')
     _save(launch, "was.json")

@@ -171,7 +171,7 @@ def test_files_import_what_makes_them(
 @pytest.mark.parametrize("command", ["check", "plan"])
 def test_reports_import_no_provider_that_is_not_named(manifest: Callable[..., Path], command: str) -> None:
     found = _loaded(command, "-f", str(manifest('[env]\nX = "x"\n')))
-    assert found.ours == _START | _RUN | _HANDLERS | {"cli.output", "report", "sheet", "manifest.lines"}
+    assert found.ours == _START | _RUN | _HANDLERS | {"cli.output", "inheritance", "report", "sheet", "manifest.lines"}
     assert not found.foreign
 
 
@@ -183,7 +183,7 @@ def test_a_shell_that_completes_waits_for_little(manifest: Callable[..., Path]) 
 
 def test_values_are_handed_out_without_click(manifest: Callable[..., Path]) -> None:
     path = manifest('[env]\nX = "x"\n')
-    ours = _START | _RUN | _HANDLERS | {"cli.output", "outlets", "outlets.export", "outlets.formats"}
+    ours = _START | _RUN | _HANDLERS | {"audit", "cli.output", "outlets", "outlets.export", "outlets.formats"}
     assert _loaded("export", "-f", str(path), "--format", "shell") == Loaded(ours, set(), {"signal"})
 
 
@@ -200,7 +200,7 @@ _FLOORS = [
     {"providers"},
     {"manifest", "fetch", "inject", "groups", "placement", "cache", "audit", "progress"},
     {"run"},
-    {"report", "changes", "doctor", "outlets", "schema", "drafts", "copying"},
+    {"inheritance", "report", "changes", "doctor", "outlets", "schema", "drafts", "copying"},
     {"emulator"},
     {"cli"},
     {"__main__"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -175,6 +176,7 @@ def test_plan_in_json_has_a_row_of_this_shape_for_each_variable(launch: Launch, 
         "description": "",
         "where": f"{path}:8, secrets.ONE",
         "inherited": True,
+        "inheritance": {"bytes": 9, "becomes": "replaced", "exit_code": 0},
     }
     assert [row["inherited"] for row in found["variables"]] == [True, False, False, False, False]
     assert found["variables"][2]["stage"] == "active"
@@ -233,6 +235,106 @@ def test_plan_takes_names_that_are_no_utf_8(launch: Launch) -> None:
     for words in ([], ["--json"]):
         done = launch("plan", "--set", b"A=env://\xff", *words)
         assert (done.returncode, done.stderr) == (0, b"")
+
+
+# What the launcher's environment has
+
+
+def _inheritance(launch: Launch, *words: str, **environ: str) -> dict[str, Any]:
+    """What `plan` says of each name, and that `inherited` agrees."""
+    rows = _json(launch("plan", "-f", "m.toml", "--json", *words, environ=environ))["variables"]
+    assert all(row["inherited"] == (row["inheritance"] is not None) for row in rows)
+    return {row["name"]: row["inheritance"] for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("options", "becomes", "code"),
+    [
+        ("", "replaced", 0),
+        ('on_conflict = "keep"', "kept", 0),
+        ('on_conflict = "error"', "conflict", 65),
+        ("inherit = false", "excluded", 0),
+        ('inherit = ["B*"]', "excluded", 0),
+        ('inherit = ["A"]', "replaced", 0),
+        ('inherit = false\non_conflict = "error"', "excluded", 0),
+    ],
+)
+def test_plan_tells_what_becomes_of_an_inherited_variable_and_a_run_does_it(
+    launch: Launch, options: str, becomes: str, code: int
+) -> None:
+    Path("m.toml").write_text(f'[env]\nA = "ours"\nNEW = "x"\n[options]\n{options}\n')
+    found = _inheritance(launch, A=_VALUE)
+    assert found == {"A": {"bytes": len(_VALUE), "becomes": becomes, "exit_code": code}, "NEW": None}
+
+    done = launch("-f", "m.toml", "--", "/bin/sh", "-c", "echo $A", environ={"A": _VALUE})
+    assert done.returncode == code
+    assert done.stdout.decode().strip() == {"kept": _VALUE, "conflict": ""}.get(becomes, "ours")
+
+
+def test_plan_tells_that_a_credential_is_withheld(launch: Launch) -> None:
+    text = '[env]\nKAKAOCLOUD_TOKEN = "ours"\n[secrets]\nA = "kakaocloud://1"\n[options]\n'
+    Path("m.toml").write_text(f'{text}allow_names = ["KAKAOCLOUD_TOKEN"]\non_conflict = "error"\n')
+    found = _inheritance(launch, KAKAOCLOUD_TOKEN=_VALUE)["KAKAOCLOUD_TOKEN"]
+    assert (found["becomes"], found["exit_code"]) == ("withheld", 0)
+
+
+def test_plan_tells_references_that_are_resolved_and_none_that_are_not_inherited(launch: Launch) -> None:
+    Path("m.toml").write_text('[options]\non_conflict = "error"\ninherit = ["A"]\n')
+    environ = {"A": "env://HELD", "B": "env://HELD", "HELD": _VALUE}
+    for words in ([], ["--fetch"]):
+        found = _inheritance(launch, "--resolve-env", *words, **environ)
+        assert list(found) == ["A"]
+        assert (found["A"]["becomes"], found["A"]["bytes"]) == ("resolved", 10)
+
+
+def test_plan_with_fetch_tells_whether_the_inherited_value_is_the_same(launch: Launch) -> None:
+    Path("f").write_text("a file")
+    text = '[secrets]\nSAME = "env://X"\nDIFFERS = "env://X"\nNEW = "env://X"\n'
+    text += 'FILE = { provider = "file", id = "f", as = "file" }\n'
+    Path("m.toml").write_text(text + 'J = { provider = "env", id = "JSON", expand = true }\n')
+    environ = {"X": _VALUE, "SAME": _VALUE, "DIFFERS": f"{_VALUE[:-1]}x", "FILE": "f", "J_A": "1", "J": "x"}
+    found = _inheritance(launch, "--fetch", **environ, JSON='{"a": 1, "b": 2}')
+    same = {name: one and one["same"] for name, one in found.items()}
+    assert same == {"SAME": True, "DIFFERS": False, "NEW": None, "FILE": None, "J_A": True, "J_B": None}
+    assert found["FILE"] == {"bytes": 1, "becomes": "replaced", "exit_code": 0, "same": None}
+
+
+@pytest.mark.parametrize(("name", "is_there"), [("J_A", True), ("J", False), ("K", False)])
+def test_plan_without_fetch_knows_not_which_names_an_expansion_makes(launch: Launch, name: str, is_there: bool) -> None:
+    Path("m.toml").write_text('[secrets]\nJ = { provider = "env", id = "JSON", expand = true }\n')
+    (row,) = _json(launch("plan", "-f", "m.toml", "--json", environ={name: _VALUE}))["variables"]
+    assert (row["inherited"], row["inheritance"]) == (is_there, None)
+    assert (b"perhaps" in launch("plan", "-f", "m.toml", environ={name: _VALUE}).stdout) == is_there
+
+
+def test_an_expansion_without_a_prefix_is_not_taken_for_what_every_environment_has(launch: Launch) -> None:
+    Path("m.toml").write_text('[secrets]\nJ = { provider = "env", id = "JSON", expand = { prefix = "" } }\n')
+    clean = {name: None for name in os.environ if name not in ("PATH", "HOME", "PYTHONPATH")}
+    (row,) = _json(launch("plan", "-f", "m.toml", "--json", environ=clean))["variables"]
+    assert not row["inherited"]
+
+
+def test_the_table_has_a_column_for_what_is_inherited_where_anything_is(launch: Launch) -> None:
+    Path("m.toml").write_text('[secrets]\nA = "env://X"\nB = "env://X"\n[options]\non_conflict = "error"\n')
+    assert b"INHERITED" not in launch("plan", "-f", "m.toml").stdout
+    for words, told in (([], "9 bytes, conflict (65)"), (["--fetch"], "9 bytes, conflict (65), differs")):
+        done = launch("plan", "-f", "m.toml", *words, environ={"X": _VALUE, "A": "inherited"})
+        head, first, second = done.stdout.decode().splitlines()
+        cells = slice(head.index("INHERITED"), head.index("WHERE"))
+        assert (first[cells].strip(), second[cells].strip()) == (told, "")
+        assert b"inherited" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--fetch"], ["--json"], ["--fetch", "--json"], ["--fetch", "-vv"]], ids=" ".join
+)
+def test_plan_shows_no_value_that_is_inherited(launch: Launch, words: list[str]) -> None:
+    Path("m.toml").write_text('[secrets]\nA = "env://X"\nB = "env://Y"\n[env]\nC = "x"\n')
+    environ = {"X": "fetched", "Y": _VALUE, "A": _VALUE, "B": _VALUE, "C": _VALUE}
+    for command in ("plan", "check"):
+        done = launch(command, "-f", "m.toml", *words, environ=environ)
+        assert done.returncode == 0
+        assert _VALUE.encode() not in done.stdout + done.stderr
 
 
 # providers

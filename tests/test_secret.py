@@ -43,7 +43,7 @@ def test_no_text_form_shows_the_value(value):
         f"{secret:>40}",
         format(secret, "s"),
         "{0}".format(secret),  # noqa: UP030, UP032  # the old ways are what is tested
-        "%s %r %a" % (secret, secret, secret),  # noqa: UP031
+        "%s %r %a" % (secret, secret, secret),  # noqa: UP031  # as above
         string.Template("$x").substitute(x=secret),
         pprint.pformat({"a": [secret]}),
         repr([secret, (secret,), {"a": secret}]),

@@ -13,7 +13,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import NoReturn
 
 _ALL = signal.valid_signals()
@@ -340,10 +340,10 @@ def _numbers(text: str) -> list[int]:
     return [int(number) for number in text.split(",") if number]
 
 
-def _send(how: object, target: int, number: int) -> None:
+def _send(how: Callable[[int, int], None], target: int, number: int) -> None:
     """Send a signal to who may have ended, or may be somebody else's by now."""
     try:
-        how(target, number)  # type: ignore[operator]
+        how(target, number)
     except (ProcessLookupError, PermissionError):
         return
 

@@ -82,8 +82,7 @@ def export(values: Values) -> int:
     log = log_of(values)
     if outlet.wants_masks(form, os.environ) and not values["add_mask"]:
         log.warning("the log of this job will show the values as they are", hint="--add-mask hides them")
-    made = outlet.variables(_order(values), environment.given(), log)
-    text = outlet.written(made, form, name=name)
+    made, text = outlet.exported(_order(values), environment.given(), log, form, name=name)
     if values["add_mask"]:
         output.tell_runner(outlet.masks(made).reveal())
     output.deliver(text.reveal())

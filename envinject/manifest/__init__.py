@@ -97,9 +97,12 @@ def load_reference(
     Raises: Failures, with every ManifestError there is.
     """
     errors: list[SecretsExecError] = []
-    tables = merge(_documents(files or _found(required=False), warn), errors, profile=profile)
+    documents = _documents(files or _found(required=False), warn)
+    tables = merge(documents, errors, profile=profile)
     alone = merge([], errors, beside=[_document(REFERENCE, {"REF": reference}, ())])
-    return Reader(environ, allowed_hosts, errors).manifest(tables | {"secrets": alone["secrets"], "env": {}}, profile)
+    tables |= {"secrets": alone["secrets"], "env": {}}
+    manifest = Reader(environ, allowed_hosts, errors).manifest(tables, profile)
+    return manifest.replace(sources=tuple(document.document for document in documents))
 
 
 def _documents(files: Sequence[str], warn: Callable[[str, str], None]) -> list[Node]:

@@ -102,8 +102,8 @@ class OneOf(Record):
 class Options(Record):
     """How a run behaves. Times in seconds. `inherit` is all, nothing, or globs of names.
 
-    `export_profile` is the variable that tells the child which profile was chosen. `audit` is where each start is
-    told: a file's path, `syslog` or `journald`; `audit_required` whether there is no start without that.
+    `export_profile` is the variable that tells the child which profile was chosen. `audit` is where it is
+    told that secrets are read: a file's path, `syslog` or `journald`; `audit_required` whether nothing goes on without.
     """
 
     timeout: float = 120.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from .. import inject
+from ..audit import Audit
 from ..errors import BadValue, Failures, SecretsExecError
 from ..run import fetched, for_templates, prepare
 from ..secret import Secret
@@ -22,15 +23,21 @@ SECRET_NAME = "secrets-exec"
 """What the Secret of Kubernetes is called unless something else is said."""
 
 
-def variables(order: Order, given: Mapping[bytes, bytes], log: Log) -> list[Injection]:
-    """The variables that the manifest makes, with their values; what is inherited is not among them.
+def exported(
+    order: Order, given: Mapping[bytes, bytes], log: Log, form: str, *, name: str = SECRET_NAME
+) -> tuple[list[Injection], Secret]:
+    """The variables that the manifest makes, and these in a format; what is inherited is not among them.
 
+    Whoever asked for an audit trail has the line in it before the values are handed out.
     Raises: Failures, SecretsExecError.
     """
     started = time.monotonic()
     manifest = prepare(order, given, log)
-    found = fetched(manifest, order, given, log, started)
-    return inject.injections(manifest, found, for_templates(given, manifest))
+    with Audit(manifest, log, action="export") as audit:
+        audit.found = fetched(manifest, order, given, log, started)
+        made = inject.injections(manifest, audit.found, for_templates(given, manifest))
+        text = written(made, form, name=name)
+    return made, text
 
 
 def written(made: Sequence[Injection], form: str, *, name: str = SECRET_NAME) -> Secret:

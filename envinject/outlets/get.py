@@ -6,6 +6,7 @@ import time
 
 from .. import environ as environment
 from .. import inject
+from ..audit import Audit
 from ..child import dumps
 from ..errors import Failures, SecretsExecError, UsageError, suggest
 from ..manifest import load_reference
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..log import Log
+    from ..manifest import Manifest
+    from ..providers.base import Found
     from ..run import Order
     from ..secret import Secret
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 def get(reference: str, order: Order, given: Mapping[bytes, bytes], log: Log) -> Secret:
     """What a reference of the manifest's providers, or of a type, refers to.
 
+    Where a manifest asks for an audit trail, the line is in it before the value is handed out.
     Raises: UsageError for a text that is no reference; Failures, SecretsExecError.
     """
     started = time.monotonic()
@@ -39,10 +43,15 @@ def get(reference: str, order: Order, given: Mapping[bytes, bytes], log: Log) ->
     )
     if order.options:
         manifest = manifest.replace(options=manifest.options.replace(**order.options))
+    with Audit(manifest, log, action="get") as audit:
+        audit.found = fetched(manifest, order, given, log, started)
+        return _value(manifest, audit.found)
+
+
+def _value(manifest: Manifest, found: Found) -> Secret:
     (entry,) = manifest.entries
-    outcome = fetched(manifest, order, given, log, started)[entry.target]
     try:
-        return inject.value_of(entry, outcome)
+        return inject.value_of(entry, found[entry.target])
     except SecretsExecError as error:
         problem = error.at(str(entry.shown))
     raise problem

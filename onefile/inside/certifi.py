@@ -9,7 +9,8 @@ def contents() -> str:
     try:
         from _secrets_exec import authorities
     except ImportError:
-        return __loader__.get_data(f"{__file__.rpartition('/')[0]}/cacert.pem").decode()  # type: ignore[name-defined]
+        folder = __file__.rpartition("/")[0]
+        return __loader__.get_data(f"{folder}/cacert.pem").decode()  # type: ignore[name-defined]  # each module has one
     return authorities().decode()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 from launching import LAUNCHER, NOBODY, TRANSPORTS, Answer, Store, Way, kakao_value, launcher_for_nobody
+from terminal import Terminal
 
 
 @pytest.fixture
@@ -20,6 +21,14 @@ def literal(tmp_path: Path) -> Path:
     path = tmp_path / "literal.toml"
     path.write_text('[env]\nGREETING = "hello"\n')
     return path
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    """A terminal with a person."""
+    opened = Terminal()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

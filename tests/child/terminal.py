@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import struct
 import termios
 import time
 from typing import Any
@@ -24,6 +25,9 @@ class Terminal:
         """How to start a session's leader whose controlling terminal this is."""
         control = {"start_new_session": True, "preexec_fn": lambda: fcntl.ioctl(self.end, termios.TIOCSCTTY, 0)}
         return {"stdin": self.end, "stdout": self.end, "stderr": self.end, "pass_fds": [self.end], **control, **more}
+
+    def resize(self, rows: int, columns: int) -> None:
+        fcntl.ioctl(self.end, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def type(self, text: bytes) -> None:
         os.write(self.main, text)

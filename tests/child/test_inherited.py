@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from launching import Way, eventually
+from launching import Way, eventually, line_of
 
 _FACTS = """
 grep -E '^(Umask|Uid|Gid|Groups|Sig(Blk|Ign|Cgt)|Cap|NoNewPrivs|Seccomp|Cpus_allowed|THP)' /proc/self/status
@@ -78,8 +78,7 @@ def test_nothing_of_the_launcher_is_left_beside_the_child(
         stdin=subprocess.PIPE,
         env={**os.environ, **replacing.environ},
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
+    assert line_of(process) == b"ready\n"
     assert Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text() == ""
     assert os.listdir(f"/proc/{process.pid}/task") == [str(process.pid)]
     assert b"python" not in Path(f"/proc/{process.pid}/maps").read_bytes()
@@ -160,9 +159,8 @@ def test_a_shell_sees_128_and_the_number_of_the_signal(literal: Path) -> None:
 def test_a_signal_reaches_the_child_once_it_runs(way: Way, start: Callable[..., subprocess.Popen[bytes]]) -> None:
     script = "trap 'echo stopping; exit 3' TERM; echo ready; while :; do read never; done"
     process = start([*way.words, "/bin/sh", "-c", script], stdin=subprocess.PIPE, env={**os.environ, **way.environ})
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
+    assert line_of(process) == b"ready\n"
     process.terminate()
-    assert process.stdout.readline() == b"stopping\n"
+    assert line_of(process) == b"stopping\n"
     assert process.wait(60) == 3
     eventually(lambda: not Path(f"/proc/{process.pid}").exists(), "the process id is free again")

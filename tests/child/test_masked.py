@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import pty
-import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from launching import LAUNCHER, PATIENCE, eventually, memory_of, works
+from launching import LAUNCHER, PATIENCE, eventually, line_of, memory_of, works
+from terminal import Terminal
 
 VALUE = "hunter2-hunter2"
 PID_1 = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
@@ -70,17 +69,15 @@ def test_what_is_left_of_the_tree_is_ended_and_does_not_hold_the_output(masked: 
 def test_a_signal_ends_a_masked_child_and_its_words_come_through(masked: Mask) -> None:
     script = 'trap "echo bye $PASSWORD; exit 7" TERM; echo ready; while :; do sleep 0.02; done'
     with subprocess.Popen(masked(script), stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
+        assert line_of(process) == b"ready\n"
         process.send_signal(signal.SIGTERM)
-        assert process.stdout.read() == b"bye [PASSWORD]\n"
-        assert process.wait(PATIENCE) == 7
+        assert process.communicate(timeout=PATIENCE)[0] == b"bye [PASSWORD]\n"
+        assert process.returncode == 7
 
 
 def test_the_parent_that_stays_does_not_know_the_value(masked: Mask) -> None:
     with subprocess.Popen(masked("echo ready; read x"), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
+        assert line_of(process) == b"ready\n"
         try:
             eventually(lambda: b"import supervisor" in Path(f"/proc/{process.pid}/cmdline").read_bytes(), "it stays")
             assert VALUE.encode() not in memory_of(process.pid)
@@ -100,43 +97,28 @@ def test_a_command_that_cannot_start_is_told_as_ever(masked: Mask, tmp_path: Pat
 # On a terminal
 
 
-@pytest.fixture
-def screen(masked: Mask) -> Iterator[Callable[[str], Screen]]:
-    opened: list[Screen] = []
-
-    def start(script: str) -> Screen:
-        opened.append(Screen(masked(script)))
-        return opened[-1]
-
-    yield start
-    for each in opened:
-        each.close()
-
-
-class Screen:
+class Screen(Terminal):
     """An interactive shell on a real terminal, in which a command runs masked."""
 
     def __init__(self, words: list[str]) -> None:
-        self.pid, self.side = pty.fork()
-        if not self.pid:
-            os.environ["PS1"], os.environ["COMMAND"] = "shell> ", " ".join(map(_quoted, words))
-            os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
-        self.seen = b""
-
-    def until(self, text: bytes) -> None:
-        """Read on until it is shown, and forget what was shown up to there."""
-        ends = time.monotonic() + PATIENCE
-        while text not in self.seen:
-            assert select.select([self.side], [], [], max(0.0, ends - time.monotonic()))[0], self.seen
-            self.seen += os.read(self.side, 4096)
-        self.seen = self.seen.partition(text)[2]
-
-    def type(self, text: bytes) -> None:
-        os.write(self.side, text)
+        super().__init__()
+        environ = {**os.environ, "PS1": "shell> ", "COMMAND": " ".join(map(_quoted, words))}
+        shell = ["bash", "--norc", "--noprofile", "-i"]
+        self.process = subprocess.Popen(shell, env=environ, **self.how(pass_fds=()))
 
     def close(self) -> None:
-        os.close(self.side)  # hangs up
-        os.waitpid(self.pid, 0)
+        super().close()  # hangs up
+        self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def screen(masked: Mask) -> Iterator[Callable[[str], Screen]]:
+    with ExitStack() as stack:
+
+        def start(script: str) -> Screen:
+            return stack.enter_context(closing(Screen(masked(script))))
+
+        yield start
 
 
 def _quoted(word: str) -> str:

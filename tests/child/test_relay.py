@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
-import select
 import signal
-import struct
 import subprocess
 import sys
 import termios
-import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from launching import PACKAGES, PATIENCE, eventually
+from terminal import Terminal
 
 _PROGRAM = f"""
 import os, signal, sys
@@ -116,86 +113,61 @@ def test_the_relay_is_no_child_of_the_command() -> None:
 # Terminals
 
 
-class Terminal:
+class Screen(Terminal):
     """A real terminal with a masked command on it."""
 
-    def __init__(self, script: str, rows: int = 33, columns: int = 77) -> None:
-        self.pid, self.screen = pty.fork()
-        if not self.pid:
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-            os.execv(SH[0], [*SH, script])
-        self.seen = b""
+    def __init__(self, script: str) -> None:
+        super().__init__()
+        self.resize(33, 77)
+        self.process = subprocess.Popen([*SH, script], **self.how(pass_fds=()))
 
-    def until(self, text: bytes) -> bytes:
-        ends = time.monotonic() + PATIENCE
-        while text not in self.seen:
-            left = ends - time.monotonic()
-            assert left > 0, self.seen
-            if select.select([self.screen], [], [], left)[0]:
-                try:
-                    data = os.read(self.screen, 4096)
-                except OSError:
-                    data = b""
-                assert data, self.seen
-                self.seen += data
-        return self.seen
-
-    def type(self, text: bytes) -> None:
-        os.write(self.screen, text)
-
-    def resize(self, rows: int, columns: int) -> None:
-        fcntl.ioctl(self.screen, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait(PATIENCE)
+        super().close()
 
 
 @pytest.fixture
-def terminal() -> Iterator[Callable[..., Terminal]]:
-    opened: list[Terminal] = []
+def screen() -> Iterator[Callable[[str], Screen]]:
+    with ExitStack() as stack:
 
-    def open_one(script: str, **how: Any) -> Terminal:
-        opened.append(Terminal(script, **how))
-        return opened[-1]
+        def start(script: str) -> Screen:
+            return stack.enter_context(closing(Screen(script)))
 
-    yield open_one
-    for each in opened:
-        os.kill(each.pid, signal.SIGKILL)
-        os.waitpid(each.pid, 0)
-        os.close(each.screen)
+        yield start
 
 
-def test_on_a_terminal_all_three_streams_are_terminals(terminal: Callable[..., Terminal]) -> None:
-    shown = terminal("for n in 0 1 2; do [ -t $n ] && echo $n is; done; echo hunter2-hunter2 end").until(b"end\r\n")
+def test_on_a_terminal_all_three_streams_are_terminals(screen: Callable[[str], Screen]) -> None:
+    shown = screen("for n in 0 1 2; do [ -t $n ] && echo $n is; done; echo hunter2-hunter2 end").until(b"end\r\n")
     assert shown == b"0 is\r\n1 is\r\n2 is\r\n[PASSWORD] end\r\n"
 
 
-def test_it_has_the_width_of_the_real_one_and_follows_it(terminal: Callable[..., Terminal]) -> None:
+def test_it_has_the_width_of_the_real_one_and_follows_it(screen: Callable[[str], Screen]) -> None:
     size = "stty size <&1"
-    shown = terminal(f"trap '{size}; echo changed' WINCH; {size}; echo ready; while :; do sleep 0.05; done")
+    shown = screen(f"trap '{size}; echo changed' WINCH; {size}; echo ready; while :; do sleep 0.05; done")
     assert b"33 77" in shown.until(b"ready")
     shown.resize(20, 50)
     shown.until(b"20 50\r\nchanged")
 
 
-def test_a_prompt_and_its_answer_work(terminal: Callable[..., Terminal]) -> None:
-    shown = terminal("printf 'Password: '; stty -echo; read x; stty echo; echo; echo got $x")
+def test_a_prompt_and_its_answer_work(screen: Callable[[str], Screen]) -> None:
+    shown = screen("printf 'Password: '; stty -echo; read x; stty echo; echo; echo got $x")
     shown.until(b"Password: ")
     shown.type(b"other-value\n")
     assert b"got [OTHER]" in shown.until(b"got [OTHER]")
 
 
-def test_modes_that_are_set_on_the_output_are_set_for_the_real_terminal(terminal: Callable[..., Terminal]) -> None:
-    shown = terminal("stty raw -echo <&1; printf 'raw '; x=$(head -c 3); stty sane <&1; printf \"got $x end\"")
+def test_modes_that_are_set_on_the_output_are_set_for_the_real_terminal(screen: Callable[[str], Screen]) -> None:
+    shown = screen("stty raw -echo <&1; printf 'raw '; x=$(head -c 3); stty sane <&1; printf \"got $x end\"")
     shown.until(b"raw ")
-    eventually(lambda: not termios.tcgetattr(shown.screen)[3] & termios.ICANON, "the terminal is raw")
+    eventually(lambda: not termios.tcgetattr(shown.end)[3] & termios.ICANON, "the terminal is raw")
     shown.type(b"abc")
-    shown.until(b"got abc end")
-    assert b"abc" not in shown.seen.partition(b"got")[0]
+    assert b"abc" not in shown.until(b"got abc end").partition(b"got")[0]
 
 
-def test_ctrl_c_reaches_the_child_and_the_relay_shows_its_last_words(terminal: Callable[..., Terminal]) -> None:
-    shown = terminal("trap 'echo bye other-value; exit 4' INT; echo ready; while :; do sleep 0.05; done")
+def test_ctrl_c_reaches_the_child_and_the_relay_shows_its_last_words(screen: Callable[[str], Screen]) -> None:
+    shown = screen("trap 'echo bye other-value; exit 4' INT; echo ready; while :; do sleep 0.05; done")
     shown.until(b"ready")
     shown.type(b"\x03")
     shown.until(b"bye [OTHER]")
-    ended = os.waitid(os.P_PID, shown.pid, os.WEXITED | os.WNOWAIT)
-    assert ended is not None
-    assert (ended.si_code, ended.si_status) == (os.CLD_EXITED, 4)
+    assert shown.process.wait(PATIENCE) == 4

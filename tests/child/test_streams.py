@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from launching import LAUNCHER, Way
@@ -13,13 +14,14 @@ from launching import LAUNCHER, Way
 _CLOSED = [c for n in range(8) if (c := tuple(fd for fd in range(3) if n >> fd & 1))]
 
 
-def _run(words: list[str], closed: tuple[int, ...] = (), **how: object) -> int:
+def _run(words: list[str], closed: tuple[int, ...] = (), **how: Any) -> int:
     def close() -> None:
         for descriptor in closed:
             os.close(descriptor)
 
-    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-    return subprocess.run(words, preexec_fn=close, timeout=60, check=False, **streams | how).returncode  # type: ignore[call-overload]
+    streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    done = subprocess.run(words, preexec_fn=close, timeout=60, check=False, **streams | how)
+    return int(done.returncode)
 
 
 @pytest.mark.parametrize("verbosity", [[], ["-q"]], ids=["", "-q"])

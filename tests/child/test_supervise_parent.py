@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from launching import LAUNCHER, PATIENCE, eventually
+from launching import LAUNCHER, PATIENCE, eventually, line_of
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 _TRAPS = "trap 'echo asked; exit' USR1; echo ready; while :; do sleep 0.05; done"
@@ -19,8 +19,7 @@ _TRAPS = "trap 'echo asked; exit' USR1; echo ready; while :; do sleep 0.05; done
 
 def _begin(start: Start, words: list[str], command: str, **how: object) -> subprocess.Popen[bytes]:
     process = start([*words, "/bin/sh", "-c", command], start_new_session=True, **how)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
+    assert line_of(process) == b"ready\n"
     return process
 
 
@@ -31,14 +30,14 @@ def test_a_child_lives_on_when_the_supervisor_is_killed(supervised: list[str], s
     process.wait(PATIENCE)
     assert child.is_running()
     child.send_signal(signal.SIGUSR1)
-    assert process.stdout.readline() == b"asked\n"  # type: ignore[union-attr]
+    assert line_of(process) == b"asked\n"
 
 
 @pytest.mark.parametrize("written", ["USR1", "SIGUSR1", "usr1", str(int(signal.SIGUSR1))])
 def test_with_pdeathsig_it_gets_that_signal(literal: Path, start: Start, written: str) -> None:
     process = _begin(start, [*LAUNCHER, "--pdeathsig", written, "-f", str(literal), "--"], _TRAPS)
     process.kill()
-    assert process.stdout.readline() == b"asked\n"  # type: ignore[union-attr]
+    assert line_of(process) == b"asked\n"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +75,7 @@ def test_notify_tells_that_the_command_has_started(manager: socket.socket, liter
     """And the sender is the main process, which is whom systemd listens to."""
     command = "echo ready; test -z $NOTIFY_SOCKET && echo none; read line"
     process = _begin(start, [*LAUNCHER, "--notify", "-f", str(literal), "--"], command, stdin=subprocess.PIPE)
-    assert process.stdout.readline() == b"none\n"  # type: ignore[union-attr]
+    assert line_of(process) == b"none\n"
     assert _sender(manager) == (b"READY=1", process.pid)
     eventually(lambda: len(os.listdir(f"/proc/{process.pid}/fd")) == 3, "the socket is let go of")
 

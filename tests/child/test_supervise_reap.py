@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from launching import LAUNCHER, PATIENCE, eventually, works
+from launching import LAUNCHER, PATIENCE, eventually, line_of, works
+from terminal import Terminal
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 _PID_1 = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
@@ -36,8 +37,7 @@ _ORPHANS = "i=0; while test $i -lt 1000; do (/bin/true & ) ; i=$((i + 1)); done;
 
 def test_a_thousand_orphans_leave_no_zombie(supervised: list[str], place: list[str], start: Start) -> None:
     process = start([*place, *supervised, "/bin/sh", "-c", _ORPHANS], stdin=subprocess.PIPE, start_new_session=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
+    assert line_of(process) == b"ready\n"
     launcher = _launcher(process, place)
     eventually(lambda: len(launcher.children(recursive=True)) == 1, "the shell is alone, no zombie beside it")
     process.communicate(b"\n", timeout=PATIENCE)
@@ -108,8 +108,7 @@ def test_a_child_that_does_not_listen_is_killed_after_the_grace_period(
 ) -> None:
     words = [*LAUNCHER, "--grace", "300ms", "-f", str(literal), "--", "/bin/sh", "-c"]
     process = start([*place, *words, "trap : TERM; echo ready; while :; do sleep 0.05; done"], start_new_session=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
+    assert line_of(process) == b"ready\n"
     _launcher(process, place).terminate()
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGKILL
@@ -118,25 +117,20 @@ def test_a_child_that_does_not_listen_is_killed_after_the_grace_period(
 def test_a_second_signal_makes_the_grace_period_no_shorter(supervised: list[str], start: Start) -> None:
     script = "trap 'n=$((n + 1)); echo $n; test $n = 3 && exit 5' TERM; n=0; echo ready; while :; do sleep 0.05; done"
     process = start([*supervised, "/bin/sh", "-c", script], start_new_session=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
+    assert line_of(process) == b"ready\n"
     for count in (1, 2, 3):
         process.terminate()
-        assert process.stdout.readline() == b"%d\n" % count
+        assert line_of(process) == b"%d\n" % count
     assert process.wait(PATIENCE) == 5
 
 
-def test_on_a_terminal_it_ends_what_is_left_too(supervised: list[str], start: Start, marker: str, pipe: str) -> None:
-    from terminal import Terminal
-
-    terminal = Terminal()
-    try:
-        script = f"({_waiting(marker, pipe)} &); (setsid {_waiting(marker, pipe)} &); read x <{pipe}; exit 3"
-        process = start([*supervised, "/bin/sh", "-c", script], **terminal.how())
-        assert process.wait(PATIENCE) == 3
-        assert _marked(marker) == []
-    finally:
-        terminal.close()
+def test_on_a_terminal_it_ends_what_is_left_too(
+    supervised: list[str], terminal: Terminal, start: Start, marker: str, pipe: str
+) -> None:
+    script = f"({_waiting(marker, pipe)} &); (setsid {_waiting(marker, pipe)} &); read x <{pipe}; exit 3"
+    process = start([*supervised, "/bin/sh", "-c", script], **terminal.how())
+    assert process.wait(PATIENCE) == 3
+    assert _marked(marker) == []
 
 
 def test_children_that_were_there_before_are_left_alone(
@@ -155,8 +149,7 @@ def test_as_process_1_it_stops_at_once_when_asked(supervised: list[str], start: 
     if not works([*_PID_1, "true"]):
         pytest.skip("unshare --pid is not permitted here")
     process = start([*_PID_1, *supervised, "/bin/sh", "-c", "echo ready; exec sleep 1000"])
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
+    assert line_of(process) == b"ready\n"
     _launcher(process, _PID_1).terminate()
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGTERM

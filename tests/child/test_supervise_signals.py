@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from launching import LAUNCHER, PATIENCE, Answer, Store, eventually, kakao_value
+from launching import LAUNCHER, PATIENCE, Answer, Store, eventually, kakao_value, line_of
 
 WITNESS = [sys.executable, "-I", "-S", str(Path(__file__).with_name("witness.py"))]
 _NEVER = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}
@@ -25,8 +25,7 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 def _begin(start: Start, words: list[str], **how: Any) -> subprocess.Popen[bytes]:
     """Start without a terminal, and come back when the command runs."""
     process = start(words, start_new_session=True, **how)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
+    assert line_of(process) == b"ready\n"
     return process
 
 
@@ -44,7 +43,7 @@ def test_every_signal_reaches_the_child_once(supervised: list[str], start: Start
     told = []
     for number in FORWARDABLE:
         process.send_signal(number)
-        told.append(int(process.stdout.readline()))  # type: ignore[union-attr]
+        told.append(int(line_of(process)))
     assert told == FORWARDABLE
     assert _told(process) == []
 
@@ -57,7 +56,7 @@ def test_where_signals_go_is_as_asked(literal: Path, start: Start, to: str) -> N
     eventually(lambda: _catches(_child(process.pid), signal.SIGUSR2), "the shell has set its trap")
     if to == "group":
         process.send_signal(signal.SIGWINCH)
-        assert process.stdout.readline() == b"%d\n" % signal.SIGWINCH  # type: ignore[union-attr]
+        assert line_of(process) == b"%d\n" % signal.SIGWINCH
     process.send_signal(signal.SIGUSR2)
     out, err = process.communicate(timeout=PATIENCE)
     assert (out, err) == (b"%d\n" % signal.SIGUSR2 if to == "group" else b"", b"")
@@ -81,7 +80,7 @@ def test_a_sigchld_from_outside_is_not_passed_on(supervised: list[str], start: S
     process = _begin(start, [*supervised, *WITNESS])
     process.send_signal(signal.SIGCHLD)
     process.send_signal(signal.SIGUSR1)
-    assert process.stdout.readline() == b"%d\n" % signal.SIGUSR1  # type: ignore[union-attr]
+    assert line_of(process) == b"%d\n" % signal.SIGUSR1
     assert _told(process) == []
 
 
@@ -98,7 +97,7 @@ def test_of_ten_thousand_signals_in_a_row_none_is_lost(supervised: list[str], st
     process = _begin(start, [*supervised, *WITNESS])
     for _ in range(10_000):
         process.send_signal(signal.SIGUSR1)
-        assert process.stdout.readline() == b"%d\n" % signal.SIGUSR1  # type: ignore[union-attr]
+        assert line_of(process) == b"%d\n" % signal.SIGUSR1
     assert _told(process) == []
 
 
@@ -140,8 +139,7 @@ def test_what_nohup_ignores_ends_neither(supervised: list[str], start: Start) ->
         start, ["nohup", *supervised, "/bin/sh", "-c", "echo ready; read line; exit 4"], stdin=subprocess.PIPE
     )
     process.send_signal(signal.SIGHUP)
-    process.stdin.write(b"go\n")  # type: ignore[union-attr]
-    process.communicate(timeout=PATIENCE)
+    process.communicate(b"go\n", timeout=PATIENCE)
     assert process.returncode == 4
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from launching import LAUNCHER, PATIENCE, TRANSPORTS, Answer, Store, eventually, kakao_value, memory_of
+from launching import LAUNCHER, PATIENCE, TRANSPORTS, Answer, Store, eventually, kakao_value, line_of, memory_of
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -20,8 +20,7 @@ _INHERITED = "canary-inherited-77c0"
 
 def _begin(start: Start, words: list[str], **how: object) -> subprocess.Popen[bytes]:
     process = start([*words, "/bin/sh", "-c", "echo ready; exec cat"], stdin=subprocess.PIPE, **how)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
+    assert line_of(process) == b"ready\n"
     eventually(lambda: _waits(process.pid), "the supervisor waits")
     return process
 
@@ -57,8 +56,7 @@ def _resident(pid: int) -> int:
 def test_it_is_hardly_larger_than_a_python_that_waits_for_a_signal(supervised: list[str], start: Start) -> None:
     code = "import os, signal; os.write(1, b'ready\\n'); signal.sigwaitinfo([signal.SIGTERM])"
     bare = start([sys.executable, "-I", "-S", "-c", code], env={})
-    assert bare.stdout is not None
-    assert bare.stdout.readline() == b"ready\n"
+    assert line_of(bare) == b"ready\n"
     eventually(lambda: Path(f"/proc/{bare.pid}/stat").read_text().rpartition(")")[2].split()[0] == "S", "it waits")
     process = _begin(start, supervised)
     assert _resident(process.pid) <= 1.15 * _resident(bare.pid)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from launching import LAUNCHER, NOBODY, PATIENCE, launcher_for_nobody
+from launching import LAUNCHER, NOBODY, PATIENCE, launcher_for_nobody, line_of
 
 _HARMLESS = {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH}
 _STOPPING = {signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
@@ -78,8 +78,7 @@ def test_supervisors_in_supervisors_give_it_on(
     script = "trap 'exit 9' TERM; echo ready; while :; do read never; done"
     words = [*supervised * depth, "/bin/sh", "-c", script]
     process = start(words, stdin=subprocess.PIPE, start_new_session=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
+    assert line_of(process) == b"ready\n"
     process.terminate()
     _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (9, b"")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shlex
 import shutil
 import signal
-import struct
 import subprocess
 import sys
-import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,14 +19,6 @@ from test_supervise_signals import FORWARDABLE, WITNESS
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 _FENCE = int(signal.SIGRTMAX)
-
-
-@pytest.fixture
-def terminal() -> Iterator[Terminal]:
-    """A terminal with a person."""
-    opened = Terminal()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(params=[1, 2], ids=["", "below another"])
@@ -73,7 +62,7 @@ def test_a_key_reaches_the_child_once(
 
 
 def test_a_new_size_reaches_the_child_once(witness: subprocess.Popen[bytes], terminal: Terminal) -> None:
-    fcntl.ioctl(terminal.main, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
+    terminal.resize(33, 99)
     terminal.until(b"%d\r\n" % signal.SIGWINCH)
     assert _told(witness, terminal) == []
 

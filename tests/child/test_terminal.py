@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
-import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from launching import Way
+from terminal import Terminal
 
 _SEEN = """
 exec 3>"$1"
@@ -23,33 +22,16 @@ echo there >/dev/tty && echo /dev/tty >&3
 """
 
 
-@pytest.fixture
-def terminal() -> Iterator[tuple[int, int]]:
-    """Both ends of a pseudo-terminal: the person's, and the programs'."""
-    ends = os.openpty()
-    yield ends
-    for end in ends:
-        os.close(end)
-
-
-def _on(terminal: tuple[int, int], way: Way, streams: tuple[int, ...] = (0, 1, 2)) -> dict[str, Any]:
+def _on(terminal: Terminal, way: Way, streams: tuple[int, ...] = (0, 1, 2)) -> dict[str, Any]:
     """How to start a process whose controlling terminal this is, with some of its streams there."""
     names = {0: "stdin", 1: "stdout", 2: "stderr"}
-    how = {name: terminal[1] if number in streams else subprocess.DEVNULL for number, name in names.items()}
-    control = {"start_new_session": True, "preexec_fn": lambda: fcntl.ioctl(terminal[1], termios.TIOCSCTTY, 0)}
-    return {**how, **control, "pass_fds": [terminal[1]], "env": {**os.environ, **way.environ}}
-
-
-def _read_until(descriptor: int, end: bytes) -> bytes:
-    data = b""
-    while end not in data:
-        data += os.read(descriptor, 1024)
-    return data
+    others = {name: subprocess.DEVNULL for number, name in names.items() if number not in streams}
+    return terminal.how(env={**os.environ, **way.environ}, **others)
 
 
 @pytest.mark.parametrize("streams", [(0, 1, 2), (0, 2), (1,), ()], ids=str)
 def test_a_child_sees_the_terminal_that_it_would_see(
-    way: Way, terminal: tuple[int, int], streams: tuple[int, ...], tmp_path: Path
+    way: Way, terminal: Terminal, streams: tuple[int, ...], tmp_path: Path
 ) -> None:
     def seen(launcher: list[str], to: Path) -> list[str]:
         command = [*launcher, "/bin/sh", "-c", _SEEN, "sh", str(to)]
@@ -62,10 +44,10 @@ def test_a_child_sees_the_terminal_that_it_would_see(
 
 
 def test_what_is_typed_and_control_c_reach_the_child(
-    way: Way, terminal: tuple[int, int], start: Callable[..., subprocess.Popen[bytes]]
+    way: Way, terminal: Terminal, start: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
     process = start([*way.words, "cat"], **_on(terminal, way))
-    os.write(terminal[0], b"hello\n")
-    _read_until(terminal[0], b"hello\r\nhello\r\n")  # the terminal's echo, and cat's
-    os.write(terminal[0], b"\x03")
+    terminal.type(b"hello\n")
+    terminal.until(b"hello\r\nhello\r\n")  # the terminal's echo, and cat's
+    terminal.type(b"\x03")
     assert process.wait(60) == -signal.SIGINT

@@ -100,8 +100,7 @@ def test_without_rich_it_is_plain_text(launch: Launch) -> None:
     environ = {**os.environ, "TERM": "xterm"}
     done = subprocess.run([sys.executable, "-c", code], stdout=theirs, env=environ, timeout=PATIENCE, check=False)
     os.close(theirs)
-    seen = os.read(ours, 1 << 16).replace(b"\r\n", b"\n")
-    os.close(ours)
+    seen = seen_through(ours).replace(b"\r\n", b"\n")
     assert done.returncode == 0
     assert seen == launch("plan").stdout
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .canaries import Canary
 from .certificates import Certificates
@@ -153,13 +153,13 @@ class Stage:
             "PROXY": f"127.0.0.1:{ports.get('proxy', 0)}",
         }
 
-    def _host(self, stack: ExitStack, role: str, script: Mapping[str, Sequence[object]], **how: object) -> None:
+    def _host(self, stack: ExitStack, role: str, script: Mapping[str, Sequence[object]], **how: Any) -> None:
         acts = {key: list(value) or [good] for key, value in script.items()}
         if self.machine:
             how["listener"] = self.machine.listeners.pop(0)
         if self.scenario.world and role == "store":
             how["name"] = self.scenario.world.endpoint
-        host = Host(role, self.store, self.certificates, acts, seen=self._seen, **how)  # type: ignore[arg-type]
+        host = Host(role, self.store, self.certificates, acts, seen=self._seen, **how)
         self.hosts[role] = stack.enter_context(host)
 
     def _seen(self, _asked: Asked) -> None:

@@ -808,8 +808,7 @@ def bodies() -> Iterator[Scenario]:
         "overlong UTF-8": lambda data: data[:-4] + b"\xc0\xaf" + data[-4:],
     }.items():
         yield made(f"body: {name}", group, f"answers 200 with the body in {name}", 69, body(b"@BODY@", wrap=wrap))
-    exact: Callable[[bytes], bytes] = lambda data: data + b" " * (MIB - len(data))  # noqa: E731
-    more: Callable[[bytes], bytes] = lambda data: data + b" " * (MIB + 1 - len(data))  # noqa: E731
+    exact, more = _filled(MIB), _filled(MIB + 1)
     yield made("body: 1 MiB", group, "answers with 1 MiB exactly, most of it spaces", 0, body(b"@BODY@", wrap=exact))
     yield made("body: 1 MiB and a byte", group, "answers with one byte more", 69, body(b"@BODY@", wrap=more))
     yield made("body: 64 MB", group, "answers with 64 MB", 69, pour(GOOD % (64 * MIB), b" " * 65536))
@@ -834,6 +833,11 @@ def bodies() -> Iterator[Scenario]:
         )
     many = b'{"version":{"secret":"x"},%s}' % b",".join(b'"k%d":0' % n for n in range(50_000))
     yield made("body: 50,000 keys", group, "answers with 50,000 keys more than it should", 0, body(many), value="x")
+
+
+def _filled(size: int) -> Callable[[bytes], bytes]:
+    """What makes a body that long, by spaces at its end."""
+    return lambda data: data + b" " * (size - len(data))
 
 
 def codings() -> Iterator[Scenario]:
@@ -865,10 +869,8 @@ def codings() -> Iterator[Scenario]:
     zstandard = bytes.fromhex("28b52ffd2400010000 99e9d851".replace(" ", ""))
     yield made("zstandard", group, "sends zstandard", 69, body(zstandard, ("Content-Encoding", "zstd")))
     yield made("gzip, and is not", group, "says 'gzip' of a plain body", 69, body(b"@BODY@", compressed))
-    short: Callable[[bytes], bytes] = lambda data: gzip.compress(data)[:-9]  # noqa: E731
-    yield made(
-        "gzip that is cut", group, "sends half of a compressed body", 69, body(b"@BODY@", compressed, wrap=short)
-    )
+    half = body(b"@BODY@", compressed, wrap=lambda data: gzip.compress(data)[:-9])
+    yield made("gzip that is cut", group, "sends half of a compressed body", 69, half)
     yield made(
         "gzip, unsaid", group, "compresses a good body and does not say so", 69, body(b"@BODY@", wrap=gzip.compress)
     )

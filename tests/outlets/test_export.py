@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from launching import LAUNCHER, PATIENCE, seen_through
 
 from envinject.cli.options import EXPORT
-from envinject.errors import Failures
+from envinject.errors import BadValue, Failures
 from envinject.inject import Injection
 from envinject.manifest import Literal
 from envinject.manifest.document import Document, Node
@@ -311,9 +311,9 @@ def test_a_secret_of_kubernetes_holds_any_bytes() -> None:
 
 def test_kubernetes_refuses_what_is_too_large_together() -> None:
     values = {f"A{n}": b"x" * 100_000 for n in range(10)}
-    with pytest.raises(Exception, match="kubernetes cannot hold") as caught:
+    with pytest.raises(BadValue, match="kubernetes cannot hold") as caught:
         exported("kubernetes", values)
-    assert "A0: 100000 bytes" in caught.value.where  # type: ignore[attr-defined]
+    assert "A0: 100000 bytes" in caught.value.where
 
 
 @pytest.mark.parametrize("name", ["a", "shop-1", "a.b-c.d", "1"])

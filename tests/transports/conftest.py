@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
@@ -92,9 +92,9 @@ def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
 def tls(authority: trustme.CA) -> Callable[..., ssl.SSLContext]:
     """A server's context with a certificate for some names: `tls("localhost", expires_at=...)`."""
 
-    def tls(*names: str, of: trustme.CA = authority, **how: object) -> ssl.SSLContext:
+    def tls(*names: str, of: trustme.CA = authority, **how: Any) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        of.issue_cert(*(names or ("127.0.0.1", "localhost")), **how).configure_cert(context)  # type: ignore[arg-type]
+        of.issue_cert(*(names or ("127.0.0.1", "localhost")), **how).configure_cert(context)
         return context
 
     return tls

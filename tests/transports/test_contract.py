@@ -14,12 +14,14 @@ import time
 import tracemalloc
 import warnings
 import zlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
-from loopback import Proxy, Server, answer, drip, hang, reset
+from loopback import Loopback, Proxy, Server, answer, drip, hang, reset
 
 from envinject.timeline import Phases
 from envinject.transports import (
@@ -537,6 +539,17 @@ def test_tls_older_than_1_2_is_refused(drive, get, tls, ca_file):
     assert server.received == []
 
 
+class Raw(Loopback):
+    """Does with every connection what it is told."""
+
+    def __init__(self, does: Callable[[socket.socket, Any], object]) -> None:
+        super().__init__()
+        self._does = does
+
+    def serve(self, connection: socket.socket, number: int) -> None:
+        self._does(connection, number)
+
+
 def refuse(connection: socket.socket, _number: int) -> None:
     """What a server without TLS says to a client that begins with it."""
     connection.recv(1)
@@ -544,8 +557,7 @@ def refuse(connection: socket.socket, _number: int) -> None:
 
 
 def test_a_port_without_tls_is_not_spoken_to_without_it(drive, get):
-    with Server() as server:
-        server.serve = refuse  # type: ignore[method-assign]
+    with Raw(refuse) as server:
         assert kind(drive().exchange(get(f"https://127.0.0.1:{server.port}"))) == UNTRUSTED
 
 
@@ -555,14 +567,12 @@ def test_a_port_without_tls_is_not_spoken_to_without_it(drive, get):
     ids=["at once", "after the hello", "reset"],
 )
 def test_a_port_that_closes_during_tls_may_pass(drive, get, end):
-    with Server() as server:
-        server.serve = end  # type: ignore[method-assign]
+    with Raw(end) as server:
         assert kind(drive().exchange(get(f"https://127.0.0.1:{server.port}"))) == UNREACHABLE
 
 
 def test_a_port_that_says_nothing_during_tls_is_a_time_out(drive, get):
-    with Server() as server:
-        server.serve = hang  # type: ignore[method-assign]
+    with Raw(hang) as server:
         assert kind(drive().exchange(get(f"https://127.0.0.1:{server.port}"), seconds=0.2)) == TIMED_OUT
 
 
@@ -604,11 +614,18 @@ def proxy(secure):
 STORE = "https://store.example.com"
 
 
+class Way(Proxy):
+    """The only way to a server."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server.port)
+        self.server = server
+
+
 @pytest.fixture
 def vendor(tls):
     """A server with the certificate of a host that is reached through a proxy alone."""
-    with Server(otherwise=answer(200, b"ok"), context=tls("store.example.com")) as server, Proxy(server.port) as proxy:
-        proxy.server = server  # type: ignore[attr-defined]
+    with Server(otherwise=answer(200, b"ok"), context=tls("store.example.com")) as server, Way(server) as proxy:
         yield proxy
 
 

@@ -76,7 +76,7 @@ def wrapped(cause: Exception) -> Exception:
         try:
             raise cause
         except Exception as inner:
-            raise urllib3.exceptions.MaxRetryError(None, CANARY, inner) from inner  # type: ignore[arg-type]
+            raise urllib3.exceptions.MaxRetryError(None, CANARY, inner) from inner  # type: ignore[arg-type]  # no pool is needed
     except Exception as error:
         return requests.exceptions.ConnectionError(error)
 
@@ -96,7 +96,7 @@ def wrapped(cause: Exception) -> Exception:
         (http.client.RemoteDisconnected(CANARY), UNREACHABLE),
         (TimeoutError(CANARY), TIMED_OUT),
         (urllib3.exceptions.ConnectTimeoutError(None, CANARY), TIMED_OUT),
-        (urllib3.exceptions.NewConnectionError(None, CANARY), UNREACHABLE),  # type: ignore[arg-type]
+        (urllib3.exceptions.NewConnectionError(None, CANARY), UNREACHABLE),  # type: ignore[arg-type]  # nor is a connection
         (urllib3.exceptions.ProxyError(CANARY, TimeoutError()), UNREACHABLE),
         (http.client.IncompleteRead(CANARY.encode(), 9), TRUNCATED),
         (urllib3.exceptions.ProtocolError(CANARY), TRUNCATED),
