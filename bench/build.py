@@ -121,7 +121,7 @@ def tool() -> Path:
     Its folder of programs. pip is brought up to date first: older ones write scripts that import `re`.
     """
     folder = BUILT / "tool"
-    ours = [*(ROOT / "envinject").rglob("*.py"), *(ROOT / "scripts").iterdir(), ROOT / "pyproject.toml"]
+    ours = [*(ROOT / "envinject").rglob("*.py"), *(ROOT / "scripts").glob("[a-z]*"), ROOT / "pyproject.toml"]
     digest = digest_of([*ours, _SOURCES / "naive.py"])
     if is_current(folder, digest):
         return folder / "bin"

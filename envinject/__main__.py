@@ -22,6 +22,9 @@ _SETTINGS = """
 """.split()
 """The interpreter's settings that change which modules are loaded, how they run, or what is printed."""
 
+_INIT = 1
+"""The process id of a container's first process, which signals do nothing to by default."""
+
 
 def main() -> "NoReturn":
     """Run the command line, and end: without waiting for a thread, whatever it is doing."""
@@ -39,10 +42,16 @@ def main() -> "NoReturn":
 
 
 def _look_out_for_signals() -> None:
+    """Have handlers, before anything is waited for; but not on the way to a command alone (child/ending.py)."""
+    words = sys.argv[1:]
+    is_a_run = _is_a_run(words)
+    may_supervise = is_a_run and _may_supervise(words)
+    if is_a_run and not may_supervise and os.getpid() != _INIT:
+        return
     from .child.signals import end_on_signals, hold
 
     end_on_signals()
-    if _may_supervise(sys.argv[1:]):
+    if may_supervise:
         hold()
 
 
@@ -63,12 +72,14 @@ def _begin_anew() -> None:
         return
 
 
+def _is_a_run(words: "Sequence[str]") -> bool:
+    return words[:1] == ["run"] or "".join(words[:1]).startswith("-")
+
+
 def _may_supervise(words: "Sequence[str]") -> bool:
     """Whether a child may be ours to pass signals on to: known at once, since they may come at once."""
     from .cli import PARENTAL
 
-    if words[:1] != ["run"] and not "".join(words[:1]).startswith("-"):
-        return False
     named = {word.partition("=")[0] for word in words}
     return any(f"--{name}" in named or os.environ.get(f"SECRETS_EXEC_{name.upper()}") for name in PARENTAL)
 

@@ -242,8 +242,10 @@ def _placement(manifest: Manifest, given: Mapping[bytes, bytes]) -> Placement | 
 def _started(splay: float, log: Log) -> float:
     """When the fetching begins, by the monotonic clock: at once, or spread over `splay` seconds by chance."""
     if splay:
+        from .child.ending import handlers
         from .fetch import chance
 
+        handlers()
         wait = splay * chance()
         log.step(f"waiting {wait:.1f} s, so that many starts spread (--splay)")
         time.sleep(wait)

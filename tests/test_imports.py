@@ -35,8 +35,18 @@ _FOREIGN = {
 }
 """What other people's packages may be imported anywhere."""
 
-_COSTLY = {"argparse", "asyncio", "concurrent", "dataclasses", "http", "importlib.metadata", "json", "logging"}
-_COSTLY |= {"multiprocessing", "pathlib", "re", "ssl", "subprocess", "tomllib", "typing"}
+_COSTLY = {
+    "argparse",
+    "asyncio",
+    "concurrent",
+    "dataclasses",
+    "datetime",
+    "http",
+    "importlib.metadata",
+    "json",
+    "logging",
+}
+_COSTLY |= {"multiprocessing", "pathlib", "re", "signal", "ssl", "subprocess", "tomllib", "typing"}
 """Of the standard library, what a start does without: 5 to 50 ms each."""
 
 
@@ -62,16 +72,18 @@ def _loaded(*words: str, **environ: str) -> Loaded:
     )
 
 
-_START = {"child", "child.signals", "cli", "cli.commands", "cli.line", "cli.options"}
-_START |= {"environ", "errors", "log", "record"}
-_RUN = {"run", "inject", "child.command", "child.dumps", "child.replace", "files", "reference", "secret"}
+_START = {"cli", "cli.commands", "cli.line", "cli.options", "environ", "errors", "log", "record"}
+_HANDLERS = {"child", "child.signals"}
+_RUN = {"run", "inject", "child", "child.command", "child.dumps", "child.ending", "child.replace"}
+_RUN |= {"files", "reference", "secret"}
 _RUN |= {"manifest", "manifest.document", "manifest.fields", "manifest.merge", "manifest.model"}
 _RUN |= {"manifest.reader", "manifest.tomltext", "providers"}
+_PARENT = _HANDLERS | {"child.program", "child.supervise"}
 _FETCH = {"fetch", "fetch.engine", "fetch.policy", "jsonplain", "jsontext", "providers.base", "transports", "url"}
 
 
 def test_the_version_imports_the_command_line_alone() -> None:
-    assert _loaded("--version") == Loaded(_START - {"child", "child.signals"} | {"cli.output"}, set(), set())
+    assert _loaded("--version") == Loaded(_START | {"cli.output"}, set(), set())
 
 
 def test_help_imports_the_command_line_and_click() -> None:
@@ -120,7 +132,9 @@ def test_a_cloud_run_imports_its_provider_and_one_transport(manifest: Callable[.
         path = manifest(store.manifest('X = "kakaocloud://1"'))
         environ = {"KAKAOCLOUD_TOKEN": "t", "SECRETS_EXEC_TRANSPORT": transport}
         found = _loaded("-f", str(path), "--", "true", **environ)
-    ours = {"curl": {"transports.curl", "transports.libcurl"}, "requests": {"transports.requests"}}[transport]
+    ours = {"curl": {"transports.curl", "transports.libcurl"}, "requests": {"transports.requests", *_HANDLERS}}[
+        transport
+    ]
     theirs = {"curl": set(), "requests": {"requests", "urllib3", "charset_normalizer", "idna", "certifi"}}[transport]
     assert (
         found.ours == _START | _RUN | _FETCH | {"providers.kakaocloud", "transports.coding", "transports.trust"} | ours
@@ -132,52 +146,52 @@ def test_a_cloud_run_imports_its_provider_and_one_transport(manifest: Callable[.
 def test_a_supervised_run_imports_what_forks_as_well(manifest: Callable[..., Path]) -> None:
     """Both processes tell; what the parent becomes is no longer the launcher."""
     found = _loaded("--supervise", "-f", str(manifest('[env]\nX = "x"\n')), "--", "true")
-    assert found == Loaded(_START | _RUN | {"child.descriptors", "child.program", "child.supervise"}, set(), set())
+    assert found == Loaded(_START | _RUN | _PARENT | {"child.descriptors"}, set(), {"signal"})
 
 
 @pytest.mark.parametrize(
-    ("how", "words", "more"),
+    ("how", "words", "more", "costly"),
     [
-        ("", [], {"child.memfd"}),
-        ("", ["--supervise"], {"child.memfd", "child.program", "child.supervise"}),
-        (', file = "tmpfs"', ["--supervise"], {"child.memfd", "child.tmpfs", "child.program", "child.supervise"}),
+        ("", [], {"child.memfd"}, set()),
+        ("", ["--supervise"], {"child.memfd", *_PARENT}, {"signal"}),
+        (', file = "tmpfs"', ["--supervise"], {"child.memfd", "child.tmpfs", *_PARENT}, {"signal"}),
     ],
     ids=["memfd", "supervised", "tmpfs"],
 )
 def test_files_import_what_makes_them(
-    manifest: Callable[..., Path], how: str, words: list[str], more: set[str]
+    manifest: Callable[..., Path], how: str, words: list[str], more: set[str], costly: set[str]
 ) -> None:
     path = manifest(f'[secrets]\nX = {{ provider = "env", id = "HOME", as = "file"{how} }}\n')
     found = _loaded(*words, "-f", str(path), "--", "true")
     expected = _START | _RUN | _FETCH | {"providers.env", "placement", "child.descriptors"} | more
     ours = found.ours - {"child.supervisor"}  # where another test has left something to remove
-    assert Loaded(ours, found.foreign, found.costly) == Loaded(expected, set(), set())
+    assert Loaded(ours, found.foreign, found.costly) == Loaded(expected, set(), costly)
 
 
 @pytest.mark.parametrize("command", ["check", "plan"])
 def test_reports_import_no_provider_that_is_not_named(manifest: Callable[..., Path], command: str) -> None:
     found = _loaded(command, "-f", str(manifest('[env]\nX = "x"\n')))
-    assert found.ours == _START | _RUN | {"cli.output", "report", "sheet", "manifest.lines"}
+    assert found.ours == _START | _RUN | _HANDLERS | {"cli.output", "report", "sheet", "manifest.lines"}
     assert not found.foreign
 
 
 def test_a_shell_that_completes_waits_for_little(manifest: Callable[..., Path]) -> None:
     found = _loaded("completion", "--words", "variables", "-f", str(manifest('[secrets]\nX = "ncloud://1"\n')))
-    assert not found.foreign | found.costly
+    assert not found.foreign | found.costly - {"signal"}
     assert not any(name.startswith(("providers.", "fetch", "run", "cli.completion.")) for name in found.ours)
 
 
 def test_values_are_handed_out_without_click(manifest: Callable[..., Path]) -> None:
     path = manifest('[env]\nX = "x"\n')
-    ours = _START | _RUN | {"cli.output", "outlets", "outlets.export", "outlets.formats"}
-    assert _loaded("export", "-f", str(path), "--format", "shell") == Loaded(ours, set(), set())
+    ours = _START | _RUN | _HANDLERS | {"cli.output", "outlets", "outlets.export", "outlets.formats"}
+    assert _loaded("export", "-f", str(path), "--format", "shell") == Loaded(ours, set(), {"signal"})
 
 
 # Arrows
 
 
 _FLOORS = [
-    {"errors", "secret", "record"},
+    {"errors", "secret", "record", "packed"},
     {"reference", "expand", "template", "environ", "child", "log", "jsontext", "jsonplain", "files", "url", "duration"}
     | {"timeline", "picture", "sheet"},
     {"transports"},

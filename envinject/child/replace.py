@@ -7,7 +7,7 @@ import os
 
 from ..errors import BadValue, CommandNotFound, CommandUnusable, SecretsExecError, SystemRefused
 from . import dumps
-from .signals import give_back, take_back
+from .ending import give_back, take_back
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

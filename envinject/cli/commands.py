@@ -48,7 +48,7 @@ def run(values: Values, command: Sequence[str]) -> int:
         raise UsageError("there is no command to run", hint="write it after --: secrets-exec [OPTIONS] -- COMMAND")
     supervision = options.supervision(values)
     if supervision is None or values["dry_run"]:
-        from ..child.signals import release
+        from ..child.ending import release
 
         release()
     become(_order(values), command, environment.given(), log, dry=values["dry_run"], supervision=supervision)

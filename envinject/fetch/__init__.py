@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from ..child import ending
 from ..environ import decoded
 from ..errors import SecretsExecError, Unavailable, UsageError
 from ..providers.base import HTTPProvider
@@ -86,6 +87,7 @@ def _read(
             decoded(given),
             lambda what, hint: log.warning(what, hint=hint),
             None if timeline is None else timeline.measured,
+            ending,
         ),
         policy,
         Clock(time.monotonic, time.time),
@@ -94,7 +96,10 @@ def _read(
         progress=_progress(started) if log.is_live else None,
         timeline=timeline,
     )
-    found = engine.run(reads)
+    try:
+        found = engine.run(reads)
+    finally:
+        ending.settle()
     if targets:
         seconds = time.monotonic() - started
         log.step(f"read {len(targets)} secrets with {engine.requests} requests in {seconds:.3f} s")

@@ -5,7 +5,7 @@ One thread and no locks: a transport hands answers over, everything else happens
 
 from __future__ import annotations
 
-import heapq
+from bisect import insort
 
 from ..errors import SecretsExecError, StoreError, SystemRefused, Unavailable
 from ..files import read_regular
@@ -83,13 +83,14 @@ class _Exchange:
         self.tag = 0
         self.problem = "no answer yet"
 
-    def __lt__(self, other: _Exchange) -> bool:
-        """Whether this one goes first: what others wait for, then what began earlier, whether sent before or not."""
-        return (not self.task.is_shared, self.number) < (not other.task.is_shared, other.number)
+    @property
+    def turn(self) -> tuple[bool, int, _Exchange]:
+        """Sorts what is to be sent: what others wait for, then what began earlier, whether sent before or not."""
+        return not self.task.is_shared, self.number, self
 
 
 class _Lane:
-    """What one provider wants of one host: `open` is all of it, `waiting` a heap of what is to be sent now.
+    """What one provider wants of one host: `open` is all of it, `waiting` the turns of what is to be sent now.
 
     `under_way` is how many were sent.
     """
@@ -98,7 +99,7 @@ class _Lane:
         self.provider = provider
         self.host = host
         self.open: set[_Exchange] = set()
-        self.waiting: list[_Exchange] = []
+        self.waiting: list[tuple[bool, int, _Exchange]] = []
         self.under_way = 0
 
 
@@ -129,7 +130,7 @@ class Engine:
         self._runnable: list[tuple[_Task, Any]] = []
         self._shared: dict[tuple[str, Hashable], _Shared] = {}
         self._lanes: dict[tuple[str, str], _Lane] = {}
-        self._delayed: list[tuple[float, _Exchange]] = []
+        self._delayed: list[tuple[float, int, _Exchange]] = []
         self._sent: dict[int, _Exchange] = {}
         self._ends: list[tuple[float, int]] = []
         self._under_way: dict[str, int] = {}
@@ -245,7 +246,7 @@ class Engine:
         self._calls += 1
         exchange = _Exchange(self._calls, task, call, lane)
         lane.open.add(exchange)
-        heapq.heappush(lane.waiting, exchange)
+        insort(lane.waiting, exchange.turn)
         if task.track is not None:
             task.track.opened(self._clock.monotonic(), authority)
 
@@ -260,7 +261,7 @@ class Engine:
             if not lanes:
                 return
             lane = min(lanes, key=lambda lane: lane.under_way)
-            self._attempt(heapq.heappop(lane.waiting), now)
+            self._attempt(lane.waiting.pop(0)[-1], now)
 
     def _admits(self, lane: _Lane, now: float) -> bool:
         if not (lane.waiting and lane.host.admits(now)):
@@ -279,7 +280,7 @@ class Engine:
         self._sent[exchange.tag] = exchange
         if exchange.task.track is not None:
             exchange.task.track.sent(now, exchange.tag)
-        heapq.heappush(self._ends, (now + call.seconds, exchange.tag))
+        insort(self._ends, (now + call.seconds, exchange.tag))
         self._opened().send(exchange.tag, call.build(self._clock.wall()), call.seconds)
 
     def _opened(self) -> Transport:
@@ -344,20 +345,20 @@ class Engine:
         exchange.problem = problem
         if exchange.task.track is not None:
             exchange.task.track.delayed(at)
-        heapq.heappush(self._delayed, (at, exchange))
+        insort(self._delayed, (at, exchange.number, exchange))
 
     def _wake(self, now: float) -> None:
         while self._delayed and self._delayed[0][0] <= now:
-            exchange = heapq.heappop(self._delayed)[1]
+            exchange = self._delayed.pop(0)[-1]
             if exchange in exchange.lane.open:
-                heapq.heappush(exchange.lane.waiting, exchange)
+                insort(exchange.lane.waiting, exchange.turn)
 
     def _expire(self, now: float) -> None:
         for lane in self._lanes.values():
             if lane.open and now >= self._policy.silent_at(lane.host):
                 self._give_up(lane, now)
         while self._ends and (self._ends[0][0] <= now or self._ends[0][1] not in self._sent):
-            tag = heapq.heappop(self._ends)[1]
+            tag = self._ends.pop(0)[1]
             if tag in self._sent:
                 exchange = self._abandon(tag)
                 self._failed(exchange, Failure(TIMED_OUT, f"no answer within {exchange.call.seconds:g} s"))
@@ -367,7 +368,7 @@ class Engine:
             why, hint = "the deadline of the start has passed", "is the store reachable? See also --timeout"
         else:
             why, hint = f"no answer at all for {self._policy.outage:g} s", "is the store reachable from here?"
-        for exchange in sorted(lane.open):
+        for _, _, exchange in sorted(one.turn for one in lane.open):
             if exchange.tag in self._sent:
                 self._abandon(exchange.tag)
             error = Unavailable(_what(exchange, exchange.problem, why), hint=hint, cause=why)

@@ -92,6 +92,15 @@ if TYPE_CHECKING:
     Measure = Callable[[Tag, Phases], None]
     """Who wants to know how far an attempt had come at what time; told before the attempt's outcome."""
 
+    class Ending(Protocol):
+        """How signals that ask to end do so while a transport waits: `child/ending.py`."""
+
+        def descriptors(self) -> Mapping[int, Callable[[], object]]:
+            """What to look at beside sockets, and what to call once it can be read."""
+
+        def handlers(self) -> None:
+            """Have handlers instead, for a wait that they interrupt."""
+
     class Transport(Protocol):
         """What every transport does (`tests/transports/test_contract.py` holds it to this)."""
 
@@ -131,10 +140,13 @@ def ends_in_its_head(status: int, headers: Mapping[str, str], body: bytes) -> bo
     return status == 200 and not body and "content-length" not in headers and "transfer-encoding" not in headers
 
 
-def open_transport(environ: Mapping[str, str], warn: Warn, measure: Measure | None = None) -> Transport:
+def open_transport(
+    environ: Mapping[str, str], warn: Warn, measure: Measure | None = None, ending: Ending | None = None
+) -> Transport:
     """The transport of this run, imported now and not earlier. `environ` is the launcher's environment.
 
-    SECRETS_EXEC_TRANSPORT names it; without that it is curl where pycurl is installed. `measure` is told of times.
+    SECRETS_EXEC_TRANSPORT names it; without that it is curl where pycurl is installed. `measure` is told of times,
+    `ending` is asked how the waiting is to be ended by signals.
     Raises: UsageError when the one that is named is not there.
     """
     name = environ.get("SECRETS_EXEC_TRANSPORT", "")
@@ -144,11 +156,13 @@ def open_transport(environ: Mapping[str, str], warn: Warn, measure: Measure | No
         try:
             from .curl import CurlTransport
 
-            return CurlTransport(environ, warn, measure)
+            return CurlTransport(environ, warn, measure, ending)
         except ImportError:
             pass
         if name:
             raise UsageError("the transport curl needs pycurl", hint="pip install pycurl, or leave the variable out")
     from .requests import RequestsTransport
 
+    if ending is not None:
+        ending.handlers()
     return RequestsTransport(environ, warn, measure)

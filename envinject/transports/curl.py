@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from . import Measure, Request, Route, Tag, Warn
+    from . import Ending, Measure, Request, Route, Tag, Warn
     from .trust import Authorities
 
 _HTTP_2 = 3
@@ -98,13 +98,22 @@ _left: list[Any] = []
 class CurlTransport:
     """Sends everything at once from one thread; libcurl's own events say when to look at it again."""
 
-    def __init__(self, environ: Mapping[str, str], warn: Warn, measure: Measure | None = None) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        warn: Warn,
+        measure: Measure | None = None,
+        ending: Ending | None = None,
+    ) -> None:
         os.environ.pop("SSLKEYLOGFILE", None)  # libcurl reads it by itself; the child's environment is apart
         self._curl = load()
         self._environ = environ
         self._warn = warn
         self._measure = measure
         self._poll = select.poll()
+        self._endings = {} if ending is None else ending.descriptors()
+        for descriptor in self._endings:
+            self._poll.register(descriptor, select.POLLIN)
         self._wakes: float | None = None
         self._under_way: dict[Any, _Exchange] = {}
         self._by_tag: dict[Tag, Any] = {}
@@ -135,7 +144,7 @@ class CurlTransport:
             self._begin(exchange)
 
     def wait(self, seconds: float) -> Sequence[tuple[Tag, Answer | Failure]]:
-        """What has come since. Signals interrupt the wait, and their handlers run."""
+        """What has come since. A signal that asks to end does so here, by its handler or its descriptor."""
         ends = time.monotonic() + seconds
         came, self._refused = self._refused, []
         while True:
@@ -148,6 +157,8 @@ class CurlTransport:
             wakes = min(ends, wakes, *(lead.ends for lead in self._leads.values()))
             events = self._poll.poll(max(0.0, wakes - now) * 1000)
             for descriptor, event in events:
+                if descriptor in self._endings:
+                    self._endings[descriptor]()
                 self._multi.socket_action(descriptor, self._direction(event))
             if not events and self._wakes is not None and time.monotonic() >= self._wakes:
                 self._wakes = None

@@ -1,7 +1,9 @@
 """libcurl's C core from pycurl, without pycurl's Python helpers.
 
 Since 7.48 the package `pycurl` imports an asyncio helper, which takes four times as long as the core itself and
-which nobody here uses. So the extension module inside the package is loaded by its own loader.
+which nobody here uses. So the extension module inside the package is loaded by its own loader. At its begin it makes
+types of its own from `collections` and `datetime`, for WebSockets, keys of SSH servers and HSTS; making them takes as
+long as all of its libraries. So it finds stand-ins there, which it asks for nothing later on.
 """
 
 from __future__ import annotations
@@ -13,11 +15,46 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+class _Collections:
+    """In place of `collections`: a plain tuple for each named one."""
+
+    @staticmethod
+    def namedtuple(_name: str, _fields: str) -> type:
+        return tuple
+
+
+class _Datetime:
+    """In place of `datetime`."""
+
+    datetime = object
+
+    class timezone:
+        utc = None
+
+
+_STAND_INS = {"collections": _Collections, "datetime": _Datetime}
+
+
 def load() -> Any:
     """The module with `Curl`, `CurlMulti` and the constants.
 
     Raises: ImportError when pycurl is not installed, or has no build for this interpreter.
     """
+    modules: dict[str, Any] = sys.modules
+    added = [name for name in _STAND_INS if name not in modules]
+    for name in added:
+        modules[name] = _STAND_INS[name]
+    try:
+        return _load()
+    except (AttributeError, TypeError):  # a release that asks for more: then with the real ones
+        pass
+    finally:
+        for name in added:
+            del modules[name]
+    return _load()
+
+
+def _load() -> Any:
     if "_pycurl" in sys.builtin_module_names:  # the one file has it inside
         return __import__("_pycurl")
     package = _spec("pycurl")

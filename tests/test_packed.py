@@ -1,0 +1,148 @@
+"""The modules of a start, compiled into one file that the wheel brings: the same modules, found without looking."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from launching import PACKAGES, PATIENCE, Store, kakao_value
+
+from envinject.packed import file_name
+
+ROOT = Path(__file__).parents[1]
+
+_TOLD = """\
+import atexit, os, sys
+def tell(*_):
+    own = [module for name, module in sys.modules.items() if name.startswith("envinject")]
+    for module in own:
+        loader = type(module.__spec__.loader).__name__ if module.__spec__ else "none"
+        print(module.__name__, loader, module.__file__, file=sys.stderr)
+sys.addaudithook(lambda event, _: tell() if event == "os.exec" else None)
+"""
+"""Goes before the script, and tells before the command takes over where each module has come from."""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, as pip builds it from this tree."""
+    folder = tmp_path_factory.mktemp("wheel")
+    words = [
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(folder),
+        str(ROOT),
+    ]
+    subprocess.run([sys.executable, *words], check=True, timeout=PATIENCE * 4, stdin=subprocess.DEVNULL)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture
+def installed(wheel: Path, tmp_path: Path) -> Path:
+    """A folder with what the wheel brings, without any bytecode."""
+    folder = tmp_path / "installed"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(installed: Path) -> Iterator[Run]:
+    """Run the script that the wheel brings; where modules come from is told on standard error."""
+    (script,) = installed.glob("*.data/scripts/secrets-exec")
+    paths = [str(installed), *PACKAGES[1:]]
+
+    def run(*words: str, before: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+        code = f"import sys; sys.path[:0] = {paths!r}\n{before}\n{script.read_text()}"
+        command = [sys.executable, "-P", "-B", "-S", "-c", code, *words]
+        return subprocess.run(
+            command, env={**os.environ, **environ}, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+
+    yield run
+    assert not list(installed.rglob("*.pyc"))
+
+
+def _sources(told: str) -> dict[str, tuple[str, str]]:
+    """The loader and the file of each module that was told."""
+    rows = (line.split(maxsplit=2) for line in told.splitlines() if line.startswith("envinject"))
+    return {name: (loader, path) for name, loader, path in rows}
+
+
+def test_a_start_finds_its_modules_in_the_file(run: Run, installed: Path, manifest: Callable[..., Path]) -> None:
+    pytest.importorskip("pycurl", reason="the other transport is not of the file")
+    with Store(lambda _: kakao_value('"fetched"')) as store:
+        path = manifest(store.manifest('X = "kakaocloud://1"'))
+        done = run("-f", str(path), "--", "printenv", "X", before=_TOLD, KAKAOCLOUD_TOKEN="t")
+    found = _sources(done.stderr)
+
+    assert (done.returncode, done.stdout) == (0, "fetched\n")
+    assert {name for name, (loader, _) in found.items() if loader != "Finder"} == {"envinject", "envinject.packed"}
+    assert "envinject.fetch.engine" in found
+    for _, path_told in found.values():
+        assert Path(path_told).is_relative_to(installed)
+        assert Path(path_told).is_file()
+
+
+def test_what_is_not_in_it_is_found_beside_it(run: Run, manifest: Callable[..., Path]) -> None:
+    done = run("plan", "-f", str(manifest('[env]\nX = "x"\n')), "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert '"X"' in done.stdout
+
+
+@pytest.mark.parametrize("how", ["none", "another's"])
+def test_without_a_file_for_this_interpreter_the_modules_are_read(
+    run: Run, installed: Path, manifest: Callable[..., Path], how: str
+) -> None:
+    packed = installed / "envinject" / file_name()
+    if how == "none":
+        packed.unlink()
+    else:
+        packed.rename(packed.with_name("start.cpython-27.pack"))
+    done = run("-f", str(manifest('[env]\nX = "x"\n')), "--", "printenv", "X", before=_TOLD)
+
+    assert (done.returncode, done.stdout) == (0, "x\n")
+    assert "Finder" not in {loader for loader, _ in _sources(done.stderr).values()}
+
+
+def test_errors_and_frames_are_the_same(run: Run, manifest: Callable[..., Path]) -> None:
+    done = run("--debug", "-f", str(manifest("[env]\nX = 1.5\n")), "--", "true")
+    assert done.returncode == 78
+    assert "secrets.toml:2" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_file_names_no_folder_of_who_built_it(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        packed = marshal.loads(archive.read(f"envinject/{file_name()}"))
+    for name, (is_package, code) in packed.items():
+        path = name.replace(".", "/") + ("/__init__.py" if is_package else ".py")
+        assert marshal.loads(code).co_filename == path
+        assert str(ROOT).encode() not in code
+
+
+def test_each_module_of_the_file_is_of_the_same_build(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        packed = marshal.loads(archive.read(f"envinject/{file_name()}"))
+        for name, (is_package, code) in packed.items():
+            path = name.replace(".", "/") + ("/__init__.py" if is_package else ".py")
+            assert marshal.loads(code) == compile(archive.read(path), path, "exec", dont_inherit=True)
+
+
+def test_a_tree_for_development_gets_no_file() -> None:
+    assert not list((ROOT / "envinject").glob("*.pack"))
