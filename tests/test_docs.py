@@ -15,7 +15,7 @@ import pytest
 from envinject import environ, errors, providers
 from envinject.cli import options
 from envinject.cli.commands import COMMANDS
-from envinject.errors import BUG, Failures, SecretsExecError
+from envinject.errors import BUG, Failures, SecretsExecError, UsageError
 from envinject.manifest import Manifest, Options, load
 from envinject.providers.base import COMMON_HTTP, Call
 from envinject.reference import SecretRef
@@ -111,6 +111,11 @@ def loaded(text: str, folder: Path, form: str = "toml") -> Manifest:
 
 FOREIGN = {"kubernetes", "compose", "workflow", "vscode", "lambda"}
 """What else blocks in these languages are, by their second word (test_recipes.py)."""
+
+
+def manifests() -> list[Block]:
+    """Those of all pages, the refused ones too; not files of others, seeds and output (test_blocks.py)."""
+    return [block for block in blocks("toml", "json", "yaml") if block.info[1:] in ([], ["error"])]
 
 
 def test_the_three_formats_are_shown_with_one_manifest(tmp_path: Path) -> None:
@@ -272,6 +277,7 @@ def test_the_page_of_a_command_has_its_exit_codes_its_json_and_an_example(name: 
     run = [block.text for block in blocks("sh", pages=[page]) if "cannot-run:" not in block.info]
 
     assert said <= {BUG, *KINDS}
+    assert UsageError.exit_code in said or "#exit-codes" in codes_of
     assert any(f"secrets-exec {'-' if name == 'run' else name}" in text for text in run)
     takes_json = any(option.name == "json" for option in COMMANDS[name].options)
     assert bool(re.search("^## JSON$", page.read_text(), re.MULTILINE)) == takes_json
