@@ -32,7 +32,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 import pytest
 from launching import PATIENCE, eventually, unused_port
@@ -164,25 +164,34 @@ class Session:
     def _run(self, command: list[str], block: Block, code: int) -> None:
         self._wrote = self.folder / "wrote"
         with self._wrote.open("wb") as output:
-            how = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT, "timeout": 2 * PATIENCE}
-            done = subprocess.run(command, cwd=self.folder, env=self._environ, check=False, **how)  # type: ignore[call-overload]  # the words of `how` are of several types
+            process = self._start(command, output, subprocess.STDOUT)
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(PATIENCE)
+                pytest.fail(f"{block} does not end; a server says `serves`")
         told = self._wrote.read_text(errors="replace")
-        assert done.returncode == code, f"{block}\n{told}"
+        assert process.returncode == code, f"{block}\n{told}"
         assert code or "secrets-exec: error" not in told, f"{block}\n{told}"
 
     def _serve(self, block: Block) -> None:
         assert self._server is None, f"{block}: a second server"
         self._wrote = self.folder / "served"
         with self._wrote.open("wb") as output:
-            words = ["sh", "-ec", f"exec {self._here(block.text)}"]
-            self._server = subprocess.Popen(
-                words,
-                cwd=self.folder,
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.DEVNULL,
-            )
+            self._server = self._start(["sh", "-ec", f"exec {self._here(block.text)}"], output, subprocess.DEVNULL)
+
+    def _start(self, command: list[str], output: IO[bytes], errors: int) -> subprocess.Popen[bytes]:
+        """Begin a command in the session's folder, as a group of its own."""
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self._environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
+        )
 
     def _compare(self, block: Block) -> None:
         wrote = self._wrote
