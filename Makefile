@@ -55,7 +55,7 @@ scenarios: $(VENV)/.installed-dev  ## Write docs/scenarios.md anew, from the tes
 schema: $(VENV)/.installed-dev  ## Write docs/secrets-exec.schema.json anew, from the tables of the code
 	@$(BIN)/secrets-exec schema > docs/secrets-exec.schema.json
 
-manual: $(VENV)/.installed-dev  ## Write docs/commands.md and docs/reference.md anew, from the tables and the schema
+manual: $(VENV)/.installed-dev  ## Renew what is made from the code in docs/commands.md, docs/commands/ and docs/reference.md
 	@$(BIN)/python -m manual
 
 docs: $(VENV)/.installed-docs  ## Build the site of all pages in build/site/; a link or anchor that leads nowhere fails

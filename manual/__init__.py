@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+
+from envinject.cli.commands import COMMANDS
 
 from . import commands, reference
 
 _DOCS = Path(__file__).parents[1] / "docs"
 
-PAGES: Mapping[Path, Callable[[], str]] = {
-    _DOCS / "commands.md": commands.page,
-    _DOCS / "reference.md": reference.page,
+PAGES: Mapping[Path, Callable[[str], str]] = {
+    _DOCS / "reference.md": lambda _: reference.page(),
+    _DOCS / "commands.md": commands.overview,
+    **{_DOCS / "commands" / f"{name}.md": partial(commands.of, name) for name in COMMANDS},
 }
+"""How each page becomes what the code says; of those on commands, the rest is written by hand and stays."""

@@ -1,7 +1,11 @@
-"""docs/commands.md: every command with its usage and its options, from the tables that the command line is made of."""
+"""What the pages on commands have of the code: docs/commands.md a table, docs/commands/NAME.md usage and options.
+
+The rest of these pages is written by hand. What is made stands between two comments, and is renewed there.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from envinject.cli.commands import COMMANDS, Subcommand
@@ -9,51 +13,42 @@ from envinject.cli.options import MANY, Option
 
 from .markdown import code, sentence, table
 
-_HEAD = """\
-# Commands
-
-Every command with all of its options. This page is made from the tables of the code (`make manual`); what the words
-mean together is in [Running](running.md), which has the exit codes too.
-
-An option may be given as its variable instead. A flag takes `1` or `0` there, `-v` a number too. `--help` tells what
-stands here, `--version` the version.
-"""
-_MORE = {
-    "run": "running.md",
-    "init": "init.md",
-    "import": "init.md#import",
-    "export": "export.md",
-    "get": "export.md#get",
-    "providers": "providers.md",
-    "doctor": "doctor.md",
-    "schema": "editors.md",
-    "completion": "editors.md#completion",
-    "emulator": "emulator.md",
-    "copy": "onefile.md#into-a-volume",
-}
-"""Where more is said, in place of docs/running.md#other-commands."""
-
+_BEGIN, _END = "<!-- {}: make manual -->\n", "<!-- end -->\n"
 _DIVIDED = {None: "commas or spaces", ":": "`:`", "\n": "line ends"}
 
 
-def page() -> str:
-    """The whole page."""
-    return "\n".join([_HEAD, *(_section(name, row) for name, row in COMMANDS.items())])
+def overview(page: str) -> str:
+    """docs/commands.md, with its table as the code has it."""
+    rows = [(f"[{code(typed(name))}](commands/{name}.md)", sentence(about(row))) for name, row in COMMANDS.items()]
+    return renewed(page, "commands", table(("command", "does"), rows))
 
 
-def _section(name: str, row: Subcommand) -> str:
-    words = ["secrets-exec", name, "[OPTIONS]", row.argument or ("[--] COMMAND [ARGS]..." if row.takes_command else "")]
-    about = " ".join((row.act.__doc__ or "").split())
-    return f"""\
-## {name}
+def of(name: str, page: str) -> str:
+    """The page of a command, with its usage and its options as the code has them."""
+    row = COMMANDS[name]
+    words = f"secrets-exec {name} [OPTIONS] {row.argument or '[--] COMMAND [ARGS]...' * row.takes_command}".rstrip()
+    page = renewed(page, "usage", f"```text\n{words}\n```\n\n{about(row)}\n")
+    return renewed(page, "options", table(("option", "variable", "meaning"), _rows(row)))
 
-```sh
-{" ".join(words).strip()}
-```
 
-{about} More: [{_MORE.get(name, "running.md")}]({_MORE.get(name, "running.md#other-commands")}).
+def renewed(page: str, part: str, made: str) -> str:
+    """A page with what is made in place of what stood there. Raises: ValueError where there is no place for it."""
+    begin = _BEGIN.format(part)
+    text, places = re.subn(
+        f"{re.escape(begin)}.*?{re.escape(_END)}", lambda _: f"{begin}\n{made}\n{_END}", page, flags=re.DOTALL
+    )
+    if places != 1:
+        raise ValueError(f"there are {places} places for {part}, between {begin.strip()} and {_END.strip()}")
+    return text
 
-{table(("option", "variable", "meaning"), _rows(row))}"""
+
+def typed(name: str) -> str:
+    """A command as it is typed, with its argument."""
+    return f"{name} {COMMANDS[name].argument}".rstrip()
+
+
+def about(row: Subcommand) -> str:
+    return " ".join((row.act.__doc__ or "").split())
 
 
 def _rows(row: Subcommand) -> Iterator[tuple[str, str, str]]:
@@ -64,7 +59,7 @@ def _rows(row: Subcommand) -> Iterator[tuple[str, str, str]]:
 
 
 def _meaning(option: Option) -> str:
-    about = sentence(option.help)
+    meaning = sentence(option.help)
     if option.takes != MANY:
-        return about
-    return f"{about}; may be repeated, and the variable's values are divided by {_DIVIDED[option.separator]}"
+        return meaning
+    return f"{meaning}; may be repeated, and the variable's values are divided by {_DIVIDED[option.separator]}"

@@ -1,7 +1,8 @@
 """A hook of mkdocs: the site has the files outside of docs/ that pages link to, so that every link leads somewhere.
 
 Pages link to each other as files of the repository, which is what a code host shows. Here README.md becomes the first
-page, what lies in docs/ stands at the top, and everything else that is linked to, page or not, keeps its path.
+page, what lies in docs/ stands at the top with its folders, and everything else that is linked to, page or not, keeps
+its path.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def on_files(files: Any, config: Any) -> Any:
     """Add what the pages of docs/ and the README link to, and what that links to."""
     from mkdocs.structure.files import File
 
-    first = ["README.md", *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("docs/*.md")))]
+    first = ["README.md", *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("docs/**/*.md")))]
     for path in linked(first):
         if not path.startswith("docs/"):
             files.append(File.generated(config, in_site(path), abs_src_path=str(ROOT / path)))

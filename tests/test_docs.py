@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +15,7 @@ import pytest
 from envinject import environ, errors, providers
 from envinject.cli import options
 from envinject.cli.commands import COMMANDS
-from envinject.errors import BUG, Failures, SecretsExecError
+from envinject.errors import BUG, Failures, SecretsExecError, UsageError
 from envinject.manifest import Manifest, Options, load
 from envinject.providers.base import COMMON_HTTP, Call
 from envinject.reference import SecretRef
@@ -26,7 +23,8 @@ from envinject.transports import Answer
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "envinject"
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md")])
+PAGES = sorted(path for where in ("*.md", "docs/**/*.md", "examples/**/*.md", "*/*.md") for path in ROOT.glob(where))
+PAGES = list(dict.fromkeys(PAGES))
 
 # Reading Markdown
 
@@ -111,31 +109,13 @@ def loaded(text: str, folder: Path, form: str = "toml") -> Manifest:
     return load([str(path)], {}, warn=lambda what, hint: pytest.fail(f"{what}; {hint}"))
 
 
-FOREIGN = {"kubernetes", "compose", "workflow", "vscode"}
+FOREIGN = {"kubernetes", "compose", "workflow", "vscode", "lambda"}
 """What else blocks in these languages are, by their second word (test_recipes.py)."""
 
 
 def manifests() -> list[Block]:
-    """Those of the emulator's page are seeds."""
-    pages = [page for page in PAGES if page.name != "emulator.md"]
-    return [block for block in blocks("toml", "json", "yaml", pages=pages) if FOREIGN.isdisjoint(block.info)]
-
-
-@pytest.mark.parametrize("block", [block for block in manifests() if "error" not in block.info], ids=str)
-def test_a_manifest_in_the_documents_is_valid(block: Block, tmp_path: Path) -> None:
-    problems = []
-    try:
-        loaded(block.text, tmp_path, block.info[0])
-    except Failures as failures:
-        problems = [(error.what, error.where) for error in failures.errors]
-
-    assert problems == []
-
-
-@pytest.mark.parametrize("block", [block for block in manifests() if "error" in block.info], ids=str)
-def test_a_manifest_that_is_shown_as_an_error_is_one(block: Block, tmp_path: Path) -> None:
-    with pytest.raises(Failures):
-        loaded(block.text, tmp_path, block.info[0])
+    """Those of all pages, the refused ones too; not files of others, seeds and output (test_blocks.py)."""
+    return [block for block in blocks("toml", "json", "yaml") if block.info[1:] in ([], ["error"])]
 
 
 def test_the_three_formats_are_shown_with_one_manifest(tmp_path: Path) -> None:
@@ -202,11 +182,15 @@ def _order() -> Iterator[str]:
     yield from (name for name, row in providers.TYPES.items() if not row.credentials)
 
 
+def test_every_provider_has_a_page_of_its_own() -> None:
+    assert {path.stem for path in ROOT.glob("docs/providers/*.md")} == set(providers.TYPES)
+
+
 @TYPES
 def test_the_settings_of_a_provider_are_documented(kind: str) -> None:
     found = providers.provider_class(kind)
     own = [setting for setting in found.SETTINGS if setting not in COMMON_HTTP]
-    text = section("docs/providers.md", kind)
+    text = (ROOT / f"docs/providers/{kind}.md").read_text()
     rows = table(text, "setting") if own else []
 
     assert [codes(row["setting"])[0] for row in rows] == [setting.name for setting in own]
@@ -217,7 +201,7 @@ def test_the_settings_of_a_provider_are_documented(kind: str) -> None:
 @TYPES
 def test_the_credentials_of_a_provider_are_documented(kind: str) -> None:
     credentials = providers.provider_class(kind).CREDENTIALS
-    text = section("docs/providers.md", kind)
+    text = (ROOT / f"docs/providers/{kind}.md").read_text()
     rows = table(text, "credential") if credentials else []
 
     found = [(codes(row["credential"])[0], tuple(codes(row["variables"]))) for row in rows]
@@ -250,68 +234,68 @@ def test_the_provider_in_the_guide_works() -> None:
 # The command line
 
 
-def documented_options() -> dict[str, dict[str, str]]:
-    text = (ROOT / "docs/running.md").read_text()
-    rows = [
-        *table(section("docs/running.md", "Options"), "option"),
-        *table(section("docs/running.md", "Other commands"), "option"),
-    ]
-    assert text.count("\n| option |") == 2, "a table that no test reads"
-    return {codes(row["option"])[-1].split()[0]: row for row in rows}
-
-
 def all_options() -> dict[str, options.Option]:
     return {f"--{option.name}": option for command in COMMANDS.values() for option in command.options}
 
 
-def test_the_tables_of_options_are_the_command_line() -> None:
-    rows = documented_options()
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_options_on_the_page_of_a_command_are_those_of_the_command_line(name: str) -> None:
+    rows = table(section(f"docs/commands/{name}.md", "Options"), "option")
+    found = {codes(row["option"])[-1].split()[0]: row for row in rows}
 
-    assert sorted(rows) == sorted(all_options())
-    for flag, option in all_options().items():
-        *short, written = codes(rows[flag]["option"])
+    assert list(found) == [f"--{option.name}" for option in COMMANDS[name].options]
+    for option in COMMANDS[name].options:
+        row = found[f"--{option.name}"]
+        *short, written = codes(row["option"])
         assert short == [option.short] * bool(option.short)
-        assert written == f"{flag} {option.metavar}".strip()
-        assert codes(rows[flag]["variable"]) == [option.variable]
-        assert ("be repeated" in rows[flag]["meaning"]) == (option.takes == options.MANY)
-        assert ("not supported yet" in rows[flag]["meaning"]) == ("not supported yet" in option.help)
+        assert written == f"--{option.name} {option.metavar}".strip()
+        assert codes(row["variable"]) == [option.variable]
+        assert ("be repeated" in row["meaning"]) == (option.takes == options.MANY)
 
 
-def test_the_options_of_each_command_are_documented() -> None:
-    rows = table(section("docs/running.md", "Other commands"), "option")
-    said = {codes(row["option"])[-1].split()[0]: set(codes(row["of"])) for row in rows}
+def test_an_option_that_running_speaks_of_is_there() -> None:
+    named = re.findall(r"(?<![\w-])--[a-z][a-z-]+", (ROOT / "docs/running.md").read_text())
 
-    for flag, of in said.items():
-        assert of == {name for name, command in COMMANDS.items() if flag in _flags(name)}
-    shared = codes(
-        section("docs/running.md", "Other commands").partition("take these options of `run`:")[2].partition("And:")[0]
-    )
-    reading = list(dict.fromkeys(_long(flag) for flag in shared if flag.startswith("-")))
-    for name in COMMANDS.keys() - {"run"}:
-        wanted = {*reading} if name in ("check", "plan", "doctor", "export") else {*reading[-4:]}
-        wanted = {*reading} - {"--only", "--resolve-env"} if name == "get" else wanted
-        wanted = {*reading[:2], *reading[-4:]} if name == "completion" else wanted
-        assert wanted == _flags(name) - said.keys(), name
+    assert set(named) <= set(all_options()) | {"--help", "--version"}
 
 
-def _flags(command: str) -> set[str]:
-    return {f"--{option.name}" for option in COMMANDS[command].options}
+def test_every_command_has_a_page_of_its_own() -> None:
+    assert {path.stem for path in ROOT.glob("docs/commands/*.md")} == set(COMMANDS)
 
 
-def _long(flag: str) -> str:
-    return next(long for long, option in all_options().items() if flag in (long, option.short))
+def test_the_table_of_commands_is_the_command_line() -> None:
+    found = column((ROOT / "docs/commands.md").read_text(), "command")
+
+    assert found == [f"{name} {row.argument}".strip() for name, row in COMMANDS.items()]
 
 
-def test_every_command_is_documented() -> None:
-    found = column(section("docs/running.md", "Other commands"), "command")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_page_of_a_command_has_its_exit_codes_its_json_and_an_example(name: str) -> None:
+    page = ROOT / f"docs/commands/{name}.md"
+    codes_of = section(f"docs/commands/{name}.md", "Exit codes")
+    said = {int(code) for code in re.findall(r"\b\d{2,3}\b", re.sub(r"```.*?```", "", codes_of, flags=re.DOTALL))}
+    run = [block.text for block in blocks("sh", pages=[page]) if "cannot-run:" not in block.info]
 
-    assert found == [f"{name} {row.argument}".strip() for name, row in COMMANDS.items() if name != "run"]
+    assert said <= {BUG, *KINDS}
+    assert UsageError.exit_code in said or "#exit-codes" in codes_of
+    assert any(f"secrets-exec {'-' if name == 'run' else name}" in text for text in run)
+    takes_json = any(option.name == "json" for option in COMMANDS[name].options)
+    assert bool(re.search("^## JSON$", page.read_text(), re.MULTILINE)) == takes_json
+    assert bool(blocks("json", pages=[page]) and takes_json) == takes_json
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    named = re.findall(r": ([\w./-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in ROOT.glob("docs/**/*.md")}
+
+    assert len(named) == len(set(named))
+    assert pages <= set(named)
 
 
 def typed_commands() -> list[tuple[str, str]]:
-    """Every line of a shell block that runs secrets-exec, with where it stands; not the one with placeholders."""
+    """Every line of a shell block that runs secrets-exec, with where it stands; not those of click's own options."""
     lines = [(str(block), line) for block in blocks("sh") for line in block.text.splitlines()]
-    return [(place, line) for place, line in lines if line.startswith("secrets-exec ") and "[OPTIONS]" not in line]
+    return [(place, line) for place, line in lines if re.match(r"secrets-exec (?!.*--(help|version))", line)]
 
 
 @pytest.mark.parametrize("line", [pytest.param(line, id=f"{place} {line[:40]}") for place, line in typed_commands()])
@@ -327,16 +311,6 @@ def not_understood(words: Sequence[str]) -> list[str]:
 
     unknown = [word for word in given if word.startswith("-") and word.partition("=")[0] not in flags]
     return unknown if command != "run" or "--" in words or "--dry-run" in words else [*unknown, "no --"]
-
-
-def test_the_first_steps_of_the_readme_work(tmp_path: Path) -> None:
-    (block,) = [block for block in blocks("sh", pages=[ROOT / "README.md"]) if "printf" in block.text]
-    script = block.text.partition("pip install .\n")[2]
-    path = f"{Path(sys.executable).parent}:{os.defpath}"
-
-    ran = subprocess.run(["sh", "-ec", script], cwd=tmp_path, env={"PATH": path}, capture_output=True, check=False)
-
-    assert (ran.stdout, ran.stderr, ran.returncode) == (b"not-a-secret\n", b"", 0)
 
 
 # Exit codes and names

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,6 @@ from envinject.emulator import SeedError, load_seed, parse_seed
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/emulator/seed.toml"
-DOCUMENTATION = ROOT / "docs/emulator.md"
 CANARY = "canary-value"
 
 json_values = st.recursive(
@@ -220,15 +217,3 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path, name, content, problem):
     assert caught.value.problems[0].startswith(problem)
     assert str(caught.value).startswith(f"{name}: ")
     assert caught.value.__context__ is None
-
-
-def test_the_seeds_in_the_documentation_are_seeds():
-    blocks = re.findall(r"```toml\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
-    assert len(blocks) == 4
-    for block in blocks:
-        parse_seed(tomllib.loads(block))
-
-
-def test_the_program_in_the_documentation_runs():
-    (block,) = re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
-    exec(compile(block, DOCUMENTATION.name, "exec"), {})
