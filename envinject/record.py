@@ -21,24 +21,22 @@ class Record:
     """
 
     _fields: ClassVar[tuple[str, ...]] = ()
+    _needed: ClassVar[frozenset[str]] = frozenset()
+    """The fields without a default."""
 
     def __init_subclass__(cls) -> None:
-        own = (name for name in cls.__annotations__ if name not in cls._fields and name[0] != "_")
+        own = [name for name in cls.__annotations__ if name not in cls._fields and name[0] != "_"]
         cls._fields = (*cls._fields, *own)
+        cls._needed = frozenset([name for name in cls._fields if not hasattr(cls, name)])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         fields, given = self._fields, self.__dict__
-        if len(args) > len(fields):
-            raise TypeError(f"{type(self).__name__} takes {len(fields)} fields")
         given.update(zip(fields, args, strict=False))
-        for name in kwargs:
-            if name in given or name not in fields:
-                raise TypeError(f"{type(self).__name__} has no free field {name}")
         given.update(kwargs)
-        if len(given) < len(fields):
-            for name in fields:
-                if name not in given and not hasattr(type(self), name):
-                    raise TypeError(f"{type(self).__name__} needs {name}")
+        number = len(given)  # less than what was given, where one was given twice or there are too many
+        fits = number == len(args) + len(kwargs) and (not kwargs or all(name in fields for name in kwargs))
+        if not fits or (number < len(fields) and not self._needed <= given.keys()):
+            raise TypeError(f"{type(self).__name__} takes {', '.join(fields)}")
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is immutable")
@@ -61,10 +59,9 @@ class Record:
 
     def replace(self, **changes: Any) -> Self:
         """The same record with some fields changed."""
-        made = object.__new__(type(self))
-        made.__dict__.update(self.__dict__)
         for name in changes:
             if name not in self._fields:
                 raise TypeError(f"{type(self).__name__} has no field {name}")
-        made.__dict__.update(changes)
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__, **changes)
         return made

@@ -31,6 +31,16 @@ class SecretRef(Record):
     stage: str | None = None
     key: str | None = None
 
+    def __init__(
+        self, provider: str, id: str, version: str | None = None, stage: str | None = None, key: str | None = None
+    ) -> None:
+        fields = self.__dict__  # by hand, since there are thousands; and so below
+        fields["provider"], fields["id"], fields["version"] = provider, id, version
+        fields["stage"], fields["key"] = stage, key
+
+    def __hash__(self) -> int:
+        return hash((self.provider, self.id, self.stage, self.key))
+
     def __str__(self) -> str:
         given = ((name, getattr(self, name)) for name in _REVISIONS)
         coordinate = next((f"?{name}={_encode(value, '&')}" for name, value in given if value), "")
@@ -69,7 +79,7 @@ def is_provider_name(text: str) -> bool:
         text[:1].isalpha()
         and text.isascii()
         and len(text) <= 64
-        and text.translate({ord(c): None for c in "-_."}).isalnum()
+        and text.replace("-", "").replace("_", "").replace(".", "").isalnum()
     )
 
 

@@ -50,6 +50,14 @@ class Node(Record):
     document: Document
     path: Path = ()
 
+    def __init__(self, value: Any, document: Document, path: Path = ()) -> None:
+        fields = self.__dict__  # by hand, since there are thousands
+        fields["value"], fields["document"], fields["path"] = value, document, path
+
+    def holding(self, value: Any) -> Node:
+        """Another value at the same place."""
+        return Node(value, self.document, self.path)
+
     @property
     def file(self) -> str:
         """The file, and the line where it is known."""

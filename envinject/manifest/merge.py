@@ -111,18 +111,20 @@ def _long_form(node: Node) -> Node:
         return node
     if node.value is False or node.value == "false":  # without a profile
         what = "only a profile can remove a secret with false"
-        return node.replace(value=ManifestError(what, where=node.place, hint="leave the secret out"))
+        return node.holding(ManifestError(what, where=node.place, hint="leave the secret out"))
     if not isinstance(node.value, str):
         hint = 'write "PROVIDER://ID" or { provider = ..., id = ... }'
-        return node.replace(value=ManifestError("a secret is a reference or a table", where=node.place, hint=hint))
+        return node.holding(ManifestError("a secret is a reference or a table", where=node.place, hint=hint))
     try:
         ref = parse(node.value)
     except ManifestError as error:
-        return node.replace(value=error.at(node.place))
-    return node.replace(value={name: node.replace(value=getattr(ref, name)) for name in COORDINATES})
+        return node.holding(error.at(node.place))
+    nothing = node.holding(None)
+    given = {name: getattr(ref, name) for name in COORDINATES}
+    return node.holding({name: nothing if value is None else node.holding(value) for name, value in given.items()})
 
 
 def _over(base: Node | None, node: Node) -> Node:
     if base is None or not (isinstance(base.value, dict) and isinstance(node.value, dict)):
         return node
-    return node.replace(value=base.value | node.value)
+    return node.holding(base.value | node.value)

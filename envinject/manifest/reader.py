@@ -27,6 +27,8 @@ _OF_A_FILE = ("file", "mode", "name")
 SECRET_FIELDS = (*COORDINATES, "expand", "required", "default", "decode", "as", *_OF_A_FILE, "description")
 EXPAND_FIELDS = ("prefix", "case", "keys", "omit", "rename", "nested")
 _LONGEST_FILE_NAME = 200  # of 249 that memfd_create(2) takes
+_MOST_ENCODED, _BETWEEN = 12, 32
+"""Characters that one of a coordinate takes at the most in a reference, and that stand between coordinates."""
 _AUDITS = ("syslog", "journald")
 
 
@@ -41,6 +43,7 @@ class Reader(Fields):
         self._environ = environ
         self._allowed = frozenset(host.lower() for host in allowed)
         self._providers: dict[str, Provider] = {}
+        self._credentials = providers.CREDENTIAL_NAMES
         self._declared: dict[str, Node] = {}
         self._known_types: Sequence[str] = ()
 
@@ -118,7 +121,8 @@ class Reader(Fields):
         except ManifestError as error:
             self.errors.append(error.at(node.value["type"].place if "type" in node.value else node.place))
             return
-        self._providers[name] = factory(name, self._settings(node, factory), self._environ)
+        self._providers[name] = provider = factory(name, self._settings(node, factory), self._environ)
+        self._credentials |= provider.credential_names
 
     def _settings(self, node: Node, factory: type[Provider]) -> dict[str, Any]:
         kinds = {setting.name: setting for setting in factory.SETTINGS}
@@ -372,7 +376,8 @@ class Reader(Fields):
         if len(coordinates) < len(found):
             return None
         ref = SecretRef(**coordinates)
-        if (length := len(str(ref))) > LONGEST:
+        may_be_long = _MOST_ENCODED * sum(map(len, coordinates.values())) > LONGEST - _BETWEEN
+        if may_be_long and (length := len(str(ref))) > LONGEST:
             self.fault(node, f"a reference of {length} characters", f"at most {LONGEST}")
             return None
         if ref.key and ref.key.startswith("/"):
@@ -531,8 +536,7 @@ class Reader(Fields):
             self.fault(node, what, f'if that is meant: options.allow_names = ["{name}"]')
 
     def _is_refused(self, name: str) -> bool:
-        own = (provider.credential_names for provider in self._providers.values())
-        return changes_how_programs_run(name) or name in providers.CREDENTIAL_NAMES.union(*own)
+        return changes_how_programs_run(name) or name in self._credentials
 
 
 def _is_file_name(text: str) -> bool:

@@ -159,7 +159,7 @@ class Provider:
             value = getattr(ref, name)
             if value is not None and not (name in self.COORDINATES and self.accepts(name, value)):
                 raise self._no_such(name, value)
-        return ref.whole.replace(provider=self.name)
+        return ref.whole if ref.provider == self.name else ref.whole.replace(provider=self.name)
 
     def accepts(self, coordinate: str, value: str) -> bool:
         """Whether a version or stage, one of COORDINATES, has a form that this store knows."""
@@ -184,10 +184,11 @@ class Provider:
 class HTTPProvider(Provider):
     """A provider that speaks HTTP: routes, credentials, and answers that are no success."""
 
-    @property
-    def route(self) -> Route:
+    def __init__(self, name: str, settings: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+        super().__init__(name, settings, environ)
+        self.route = Route(settings.get("ca_bundle"), settings.get("proxy"))
         """Whom this provider trusts, and through whom it goes."""
-        return Route(self.settings.get("ca_bundle"), self.settings.get("proxy"))
+        self._known: dict[tuple[str, str], Endpoint] = {}
 
     def endpoints(self) -> Sequence[Endpoint]:
         """The servers that it may talk to, the store first: what `doctor` looks at."""
@@ -206,9 +207,12 @@ class HTTPProvider(Provider):
 
     def endpoint(self, setting: str, default: str) -> Endpoint:
         """A setting's endpoint or the default one, without the `/api/v1` that some documents put behind it."""
-        endpoint: Endpoint | None = self.settings.get(setting) or parse_endpoint(default)
-        assert endpoint is not None, "a default endpoint is well formed"  # for the type checker
-        return endpoint.replace(path=endpoint.path.removesuffix("/api/v1"))
+        key = setting, default
+        if key not in self._known:  # each secret asks
+            endpoint: Endpoint | None = self.settings.get(setting) or parse_endpoint(default)
+            assert endpoint is not None, "a default endpoint is well formed"  # for the type checker
+            self._known[key] = endpoint.replace(path=endpoint.path.removesuffix("/api/v1"))
+        return self._known[key]
 
     def call(self, endpoint: Endpoint, build: Callable[[float], Request], **how: Any) -> Call:
         """A call with this provider's time for an attempt."""

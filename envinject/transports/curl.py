@@ -89,7 +89,7 @@ _MEANINGS = {
 }
 
 _NO_HTTP = Failure(SENSELESS, "what it sends is no HTTP")
-_IDENTITY = ("Accept-Encoding", "identity")
+_ALWAYS = ("Accept-Encoding: identity", "Expect:")
 
 _left: list[Any] = []
 """What was under way at the end: kept, so that nothing waits for it."""
@@ -134,7 +134,7 @@ class CurlTransport:
             self._refused.append((tag, Failure(SENSELESS, "plain http is for loopback only")))
             return
         exchange = _Exchange(tag, request, time.monotonic() + seconds)
-        authority = request.endpoint.authority
+        authority = exchange.authority
         if authority in self._leads:
             self._leads[authority].held.append(exchange)
         elif request.endpoint.scheme == "https" and authority not in self._shares:
@@ -191,7 +191,7 @@ class CurlTransport:
     # Who goes first
 
     def _begin(self, exchange: _Exchange, lead: _Lead | None = None) -> None:
-        handle = self._handle(exchange.request)
+        handle = self._handle(exchange)
         self._under_way[handle] = exchange
         self._by_tag[exchange.tag] = handle
         self._set(handle, exchange, is_lead=lead is not None)
@@ -258,7 +258,7 @@ class CurlTransport:
                 came.append(self._outcome(handle, None))
             for handle, code, text in failed:
                 if code in _UNRESOLVED:  # libcurl would remember that too
-                    self._unresolved.add(self._under_way[handle].request.endpoint.authority)
+                    self._unresolved.add(self._under_way[handle].authority)
                 came.append(self._outcome(handle, self._failure(handle, code, text)))
         return came
 
@@ -288,7 +288,7 @@ class CurlTransport:
     def _answer(self, handle: Any, exchange: _Exchange) -> Answer | Failure:
         """The answer, unless it came over a connection that had carried another's answer and names no request."""
         names_its_request = handle.getinfo(self._curl.INFO_HTTP_VERSION) >= _HTTP_2
-        self._learn(exchange.request.endpoint.authority, shares=names_its_request)
+        self._learn(exchange.authority, shares=names_its_request)
         if not names_its_request and handle.getinfo(self._curl.NUM_CONNECTS) == 0:
             return Failure(TRUNCATED, "it changed the protocol on a connection in use")
         status, body = handle.getinfo(self._curl.RESPONSE_CODE), b"".join(exchange.body)
@@ -300,9 +300,10 @@ class CurlTransport:
 
     # What libcurl is told
 
-    def _handle(self, request: Request) -> Any:
+    def _handle(self, exchange: _Exchange) -> Any:
         """A handle with all that the requests to one host by one route have in common."""
-        key = (request.endpoint.scheme, request.endpoint.authority, request.route)
+        request = exchange.request
+        key = (request.endpoint.scheme, exchange.authority, request.route)
         if key not in self._models:
             self._models[key] = self._model(request)
         return self._models[key].duphandle()
@@ -348,15 +349,15 @@ class CurlTransport:
     def _set(self, handle: Any, exchange: _Exchange, *, is_lead: bool) -> None:
         """What is of this one request. The connection of a lead is kept, for those that share it or nobody."""
         curl, request = self._curl, exchange.request
-        endpoint, seconds = request.endpoint, max(0.0, exchange.ends - time.monotonic())
-        shares = self._shares.get(endpoint.authority, False)
-        headers = [f"{name}: {value}" for name, value in (*request.headers, _IDENTITY)]
-        handle.setopt(curl.URL, f"{endpoint.scheme}://{endpoint.authority}{request.target}")
+        authority, seconds = exchange.authority, max(0.0, exchange.ends - time.monotonic())
+        shares = self._shares.get(authority, False)
+        headers = [f"{name}: {value}" for name, value in request.headers]
+        handle.setopt(curl.URL, f"{request.endpoint.scheme}://{authority}{request.target}")
         handle.setopt(curl.CUSTOMREQUEST, request.method)
-        handle.setopt(curl.HTTPHEADER, [*headers, "Expect:"])
+        handle.setopt(curl.HTTPHEADER, [*headers, *_ALWAYS])
         handle.setopt(curl.TIMEOUT_MS, int(seconds * 1000) + 1)
         handle.setopt(curl.CONNECTTIMEOUT_MS, int(min(2 * CONNECT_SECONDS, seconds) * 1000) + 1)
-        handle.setopt(curl.DNS_CACHE_TIMEOUT, 0 if endpoint.authority in self._unresolved else _NAME_SECONDS)
+        handle.setopt(curl.DNS_CACHE_TIMEOUT, 0 if authority in self._unresolved else _NAME_SECONDS)
         handle.setopt(curl.PIPEWAIT, 1 if shares else 0)
         handle.setopt(curl.FRESH_CONNECT, 0 if shares else 1)
         handle.setopt(curl.FORBID_REUSE, 0 if shares or is_lead else 1)
@@ -407,6 +408,7 @@ class _Exchange:
     def __init__(self, tag: Tag, request: Request, ends: float) -> None:
         self.tag = tag
         self.request = request
+        self.authority = request.endpoint.authority
         self.ends = ends
         self.makes_sense = True
         self.has_head = False
