@@ -20,7 +20,8 @@ from modulefinder import ModuleFinder
 PACKAGES = "envinject click dotenv requests urllib3 idna charset_normalizer yaml psutil".split()
 
 START = """
-    encodings encodings.aliases encodings.utf_8 envinject.__main__ envinject.child.signals envinject.cli.line
+    encodings encodings.aliases encodings.utf_8 envinject.__main__ envinject.child.signals envinject.child.ending
+    envinject.cli.line
     envinject.run envinject.fetch.engine envinject.providers.kakaocloud envinject.providers.ncloud
     envinject.transports.curl hmac signal envinject.child.supervise
 """.split()

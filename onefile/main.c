@@ -132,7 +132,7 @@ AFTER(look_up_by_ourselves(), pwd)
 #define MODULES(_) \
     _(_thread) _(_weakref) _(_abc) _(_codecs) _(_io) _(_signal) _(_stat) _(_string) _(errno) _(itertools) _(posix) \
     _(time) _(_collections) _(_functools) _(_operator) _(_json) _(_sre) _(_struct) _(binascii) _(fcntl) _(math) \
-    _(resource) _(select) _(_ast) _(_bisect) _(_blake2) _(_contextvars) _(_csv) _(_datetime) _(_heapq) _(_imp) \
+    _(resource) _(select) _(_ast) _(_bisect) _(_blake2) _(_contextvars) _(_csv) _(_datetime) _(_heapq) _(_imp) _(faulthandler) \
     _(_locale) _(_md5) _(_opcode) _(_posixsubprocess) _(_queue) _(_random) _(_sha1) _(_sha256) _(_sha3) _(_sha512) \
     _(_tokenize) _(_tracemalloc) _(_typing) _(array) _(atexit) _(gc) _(termios) _(unicodedata) _(zlib)
 
