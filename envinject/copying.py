@@ -7,15 +7,27 @@ import sys
 
 from .child.program import IS_ONE_FILE
 from .errors import SystemRefused, UsageError
+from .sheet import GOOD, Line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from .sheet import Sheet
+
+SHAPE = 1
+"""The version of the JSON that `copy` writes."""
 
 NAME = "secrets-exec"
 _MODE = 0o755
 _PIECE = 1 << 20
 
 
-def copy_itself(folder: str) -> tuple[str, int]:
-    """Write the file that we are into a folder, whole or not at all: its path there, and its size in bytes.
+def copy_itself(folder: str) -> dict[str, Any]:
+    """Write the file that we are into a folder, whole or not at all.
 
+    Keys: `shape`, the `path` of the copy, and its size in `bytes`.
     A copy of before is replaced; who runs it keeps running it. Raises: UsageError, SystemRefused.
     """
     source = _own_file()
@@ -34,8 +46,13 @@ def copy_itself(folder: str) -> tuple[str, int]:
     except OSError as error:
         reason = os.strerror(error.errno or 0)
     else:
-        return path, size
+        return {"shape": SHAPE, "path": path, "bytes": size}
     raise SystemRefused(f"the copy cannot be written: {reason}", where=path)
+
+
+def told_copy(found: Mapping[str, Any]) -> Sheet:
+    """One line: where it is, and how large."""
+    return [Line(f"wrote {found['path']}, {found['bytes'] / 1e6:.1f} MB", GOOD)]
 
 
 def _own_file() -> str:

@@ -122,6 +122,9 @@ class Session:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end_server()
+
+    def _end_server(self) -> None:
         if self._server is not None:
             self._server.send_signal(signal.SIGTERM)
             assert self._server.wait(PATIENCE) == 0, "the server of the page did not end well"
@@ -176,7 +179,7 @@ class Session:
         assert code or "secrets-exec: error" not in told, f"{block}\n{told}"
 
     def _serve(self, block: Block) -> None:
-        assert self._server is None, f"{block}: a second server"
+        self._end_server()
         self._wrote = self.folder / "served"
         with self._wrote.open("wb") as output:
             self._server = self._start(["sh", "-ec", f"exec {self._here(block.text)}"], output, subprocess.DEVNULL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -152,6 +153,11 @@ def test_it_copies_itself_into_a_folder(run: Run, tmp_path: Path) -> None:
     assert ran.returncode == 0
     assert (tmp_path / "secrets-exec").read_bytes() == ARCHIVE.read_bytes()
     assert subprocess.run([tmp_path / "secrets-exec", "--version"], capture_output=True, check=True).stdout
+
+
+def test_a_copy_is_told_in_json_too(run: Run, tmp_path: Path) -> None:
+    told = json.loads(run("copy", "--json", tmp_path).stdout)
+    assert told == {"shape": 1, "path": str(tmp_path / "secrets-exec"), "bytes": ARCHIVE.stat().st_size}
 
 
 def test_every_module_lies_beside_its_bytecode() -> None:

@@ -234,21 +234,19 @@ def emulator(values: Values) -> int:
     if not (port.isdigit() and port.isascii() and len(port) < 6 and int(port) < 65536):
         raise UsageError("--port does not take that", hint="it takes a number from 0 to 65535")
     try:
-        return emulated.serve(values["seed"], host=values["host"] or "127.0.0.1", port=int(port), tls=values["tls"])
+        host = values["host"] or "127.0.0.1"
+        return emulated.serve(values["seed"], host, int(port), tls=values["tls"], as_json=values["json"])
     except emulated.SeedError as error:
         raise Failures(ManifestError(problem, where=error.where) for problem in error.problems) from None
     except emulated.CannotStart as error:
         raise SystemRefused(str(error), hint=error.hint) from None
 
 
-def copy(_values: Values, words: Sequence[str]) -> int:
+def copy(values: Values, words: Sequence[str]) -> int:
     """Copy the one file, or the zipapp, into the folder DIR: for a volume that another image mounts."""
-    from ..copying import copy_itself
-    from .output import answer
+    from ..copying import copy_itself, told_copy
 
-    path, size = copy_itself(_only_word(words, "copy", "DIR"))
-    answer(f"wrote {path}, {size / 1e6:.1f} MB")
-    return 0
+    return _write(copy_itself(_only_word(words, "copy", "DIR")), told_copy, as_json=values["json"])
 
 
 def log_of(values: Values) -> Log:
@@ -327,6 +325,6 @@ COMMANDS: Mapping[str, Subcommand] = {
     "schema": Subcommand(schema, options.TELLING),
     "completion": Subcommand(completion, options.COMPLETION, argument="SHELL"),
     "emulator": Subcommand(emulator, options.EMULATOR),
-    "copy": Subcommand(copy, options.TELLING, argument="DIR"),
+    "copy": Subcommand(copy, options.LISTING, argument="DIR"),
 }
 """By their names on the command line, in the order of the help."""

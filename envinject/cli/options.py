@@ -182,6 +182,7 @@ EMULATOR = (
     Option("seed", "What the stores hold; required.", metavar="FILE"),
     Option("host", "Loopback address to listen on (127.0.0.1).", metavar="HOST"),
     Option("port", "Port to listen on; any free one when not given.", metavar="N"),
+    Option("json", "Answer in JSON.", takes=FLAG),
     Option("tls", "Serve https with an authority made for this run.", takes=FLAG),
     *TELLING,
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import json
 import secrets
 import signal
 import socket
@@ -20,7 +21,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, Self, TextIO
+from typing import Any, NamedTuple, Self, TextIO
 
 from .faults import Faults
 from .listener import Listener
@@ -31,6 +32,9 @@ from .state import Fail, Seed
 
 NAMES = ("127.0.0.1", "::1", "localhost", *HOSTS)
 """The names in the certificate that `tls_context` makes."""
+
+SHAPE = 1
+"""The version of the JSON that tells where it listens."""
 
 
 class CannotStart(Exception):
@@ -166,6 +170,7 @@ def serve(
     port: int = 0,
     *,
     tls: bool = False,
+    as_json: bool = False,
     out: TextIO | None = None,
     log: TextIO | None = None,
     stop: threading.Event | None = None,
@@ -173,7 +178,7 @@ def serve(
     """Run an emulator until SIGINT or SIGTERM, or where `stop` is given until it is set; return 0.
 
     When it is ready, `out` (standard output) gets one line per endpoint and a manifest's providers, all at
-    once; `log` (standard error) gets a line per request.
+    once, or as one line of JSON; `log` (standard error) gets a line per request.
 
     Raises: SeedError for the seed, CannotStart for everything else.
     """
@@ -185,7 +190,8 @@ def serve(
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="secrets-exec-emulator-"))
             context, ca_file = tls_context(folder)
         emulator = stack.enter_context(Emulator(seed, host, port, tls=context, log=log or sys.stderr))
-        _write(out or sys.stdout, _announcement(emulator.endpoints, ca_file))
+        ready = announcement(emulator.endpoints, ca_file)
+        _write(out or sys.stdout, json.dumps(ready) + "\n" if as_json else _told(ready))
         wait()
     return 0
 
@@ -246,23 +252,27 @@ def _failed(fail: Fail, service: Service, request: Request) -> Response:
 # --- What is said ---
 
 
-def _announcement(endpoints: Mapping[str, str], ca_file: Path | None) -> str:
-    ca_line = [f"{'ca-file':<19} {ca_file}"] if ca_file else []
-    ca_bundle = [f'ca_bundle = "{ca_file}"'] if ca_file else []
-    lines = [
-        *(f"{name:<19} {url}" for name, url in endpoints.items()),
-        *ca_line,
-        "",
-        "[providers.kakaocloud]",
-        f'endpoint = "{endpoints["kakaocloud"]}"',
-        f'iam_endpoint = "{endpoints["kakaocloud-iam"]}"',
-        *ca_bundle,
-        "",
-        "[providers.ncloud]",
-        f'endpoint = "{endpoints["ncloud"]}"',
-        'keys = "isolated"',
-        *ca_bundle,
-    ]
+def announcement(endpoints: Mapping[str, str], ca_file: Path | None) -> dict[str, Any]:
+    """What a client needs: `shape` (1), `endpoints` by their names, `ca_file` (None without TLS), and `providers`.
+
+    The last are those of a manifest for this emulator, with their settings.
+    """
+    trust = {"ca_bundle": str(ca_file)} if ca_file else {}
+    kakaocloud = {"endpoint": endpoints["kakaocloud"], "iam_endpoint": endpoints["kakaocloud-iam"], **trust}
+    ncloud = {"endpoint": endpoints["ncloud"], "keys": "isolated", **trust}
+    return {
+        "shape": SHAPE,
+        "endpoints": dict(endpoints),
+        "ca_file": str(ca_file) if ca_file else None,
+        "providers": {"kakaocloud": kakaocloud, "ncloud": ncloud},
+    }
+
+
+def _told(ready: Mapping[str, Any]) -> str:
+    places = ready["endpoints"] | ({"ca-file": ready["ca_file"]} if ready["ca_file"] else {})
+    lines = [f"{name:<19} {place}" for name, place in places.items()]
+    for name, settings in ready["providers"].items():
+        lines += ["", f"[providers.{name}]", *(f'{key} = "{value}"' for key, value in settings.items())]
     return "\n".join(lines) + "\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import json
 import signal
 import subprocess
 import sys
@@ -47,6 +48,19 @@ def test_it_says_its_endpoints_and_a_manifests_providers(stopped):
             "ncloud": {"endpoint": endpoints["ncloud"], "keys": "isolated"},
         }
     }
+
+
+def test_it_says_so_in_json_too(stopped):
+    out = io.StringIO()
+    assert serve(EXAMPLE, out=out, stop=stopped, tls=True, as_json=True) == 0
+    told = json.loads(out.getvalue())
+    endpoints, snippet = announced(stopped)
+
+    assert list(told) == ["shape", "endpoints", "ca_file", "providers"]
+    assert told["shape"] == 1
+    assert told["endpoints"].keys() == endpoints.keys()
+    assert told["providers"].keys() == snippet["providers"].keys()
+    assert told["providers"]["ncloud"]["ca_bundle"] == told["ca_file"]
 
 
 def test_with_tls_it_says_the_authoritys_file_and_takes_it_away_at_the_end(stopped):
