@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    Packed = dict[str, tuple[bool, bytes]]
-    """By the name of the module: whether it is a package, and its code as marshal writes it."""
+    Index = dict[str, tuple[bool, int, int]]
+    """By the name of the module: whether it is a package, and from where to where its code is."""
+
+_SIZE = 4
+"""Bytes of the index's length, with which the file begins. Behind the index, all code; each as marshal writes it."""
 
 
 def file_name() -> str:
@@ -26,15 +29,17 @@ def file_name() -> str:
 class Finder:
     """Finds and loads what is in the file, as the import system asks for it; all else is left to the next finder."""
 
-    def __init__(self, folder: str, packed: "Packed") -> None:
+    def __init__(self, folder: str, data: bytes) -> None:
         self._folder = folder
-        self._packed = packed
+        code = _SIZE + int.from_bytes(data[:_SIZE], "little")
+        self._index: Index = marshal.loads(data[_SIZE:code])
+        self._code = memoryview(data)[code:]
 
     def find_spec(self, name: str, _path: "Any" = None, _target: "Any" = None) -> "ModuleSpec | None":
         """Where the module comes from, when it is one of these."""
-        if name not in self._packed:
+        if name not in self._index:
             return None
-        is_package, _ = self._packed[name]
+        is_package = self._index[name][0]
         path = "/".join([self._folder, *name.split(".")[1:]])
         origin = f"{path}/__init__.py" if is_package else f"{path}.py"
         spec: ModuleSpec = _Spec(name, self, origin=origin, is_package=is_package)
@@ -46,10 +51,10 @@ class Finder:
         """The ordinary kind of module will do."""
 
     def exec_module(self, module: "ModuleType") -> None:
-        """Run the module's code, which is needed once."""
-        _, code = self._packed.pop(module.__name__)
+        """Run the module's code."""
+        _, begin, end = self._index[module.__name__]
         module.__file__ = module.__spec__.origin if module.__spec__ else None
-        exec(marshal.loads(code), module.__dict__)
+        exec(marshal.loads(self._code[begin:end]), module.__dict__)
 
 
 _Spec: "Any" = type(__spec__)
@@ -61,7 +66,7 @@ def use() -> None:
     folder = __file__.rpartition("/")[0]
     try:
         with open(f"{folder}/{file_name()}", "rb", 0) as file:
-            packed = marshal.loads(file.read())
+            data = file.read()
     except OSError:
         return
-    sys.meta_path.insert(0, Finder(folder, packed))
+    sys.meta_path.insert(0, Finder(folder, data))

@@ -34,6 +34,17 @@ for name, module in sys.modules.items():
 """
 
 
+def _packed(modules: dict[str, tuple[bool, bytes]]) -> bytes:
+    """The file of these modules, as envinject/packed.py reads it: the length of the index, the index, all code."""
+    index: dict[str, tuple[bool, int, int]] = {}
+    end = 0
+    for name, (is_package, code) in modules.items():
+        index[name] = (is_package, end, end + len(code))
+        end += len(code)
+    head = marshal.dumps(index)
+    return b"".join([len(head).to_bytes(4, "little"), head, *(code for _, code in modules.values())])
+
+
 class PackedStart(BuildHookInterface[Any]):
     """Adds the file to the wheel, and leaves nothing in the tree."""
 
@@ -44,15 +55,15 @@ class PackedStart(BuildHookInterface[Any]):
         words = [sys.executable, "-I", "-B", "-c", _LIST, self.root, *_STARTS]
         done = subprocess.run(words, check=True, capture_output=True, text=True)
         name, *rows = done.stdout.splitlines()
-        packed = {}
+        modules = {}
         for row in rows:
             module, _, path = row.partition(" ")
             shown = Path(path).relative_to(self.root).as_posix()
             code = compile(Path(path).read_bytes(), shown, "exec", dont_inherit=True)
-            packed[module] = (path.endswith("/__init__.py"), marshal.dumps(code))
+            modules[module] = (path.endswith("/__init__.py"), marshal.dumps(code))
         self._folder = tempfile.TemporaryDirectory()
         made = Path(self._folder.name, name)
-        made.write_bytes(marshal.dumps(packed))
+        made.write_bytes(_packed(modules))
         build_data["force_include"][str(made)] = f"envinject/{name}"
 
     def finalize(self, version: str, _build_data: dict[str, Any], _artifact_path: str) -> None:
