@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import copy
+import importlib
+import inspect
 import pickle
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import envinject
 from envinject.record import Record
 from envinject.secret import Secret
+
+ROOT = Path(envinject.__file__).parents[1]
 
 
 class Point(Record):
@@ -101,3 +107,22 @@ def test_a_secret_in_a_record_is_not_shown():
         value: Secret
 
     assert "hunter2" not in repr(Holder(Secret(b"hunter2")))
+
+
+def _written_by_hand() -> list[type[Record]]:
+    """The records of the package whose `__init__` is written out, since there are thousands of them."""
+    for path in sorted(Path(envinject.__file__).parent.rglob("*.py")):
+        if "(Record)" in path.read_text():
+            importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+    return [kind for kind in Record.__subclasses__() if "__init__" in vars(kind) and kind.__module__ != __name__]
+
+
+@pytest.mark.parametrize("kind", _written_by_hand(), ids=lambda kind: kind.__name__)
+def test_what_is_written_by_hand_has_the_fields_and_defaults_of_the_class(kind):
+    parameters = list(inspect.signature(kind).parameters.values())
+    assert tuple(one.name for one in parameters) == kind._fields
+    assert {one.name for one in parameters if one.default is inspect.Parameter.empty} == kind._needed
+    for one in parameters:
+        assert one.name in kind._needed or one.default == getattr(kind, one.name)
+    values = {name: f"a {name}" for name in kind._fields}
+    assert kind(**values).__dict__ == kind(*values.values()).__dict__ == values

@@ -310,7 +310,7 @@ class Engine:
 
     def _answered(self, exchange: _Exchange, answer: Answer) -> None:
         call, now, wall = exchange.call, self._clock.monotonic(), self._clock.wall()
-        answer = answer.replace(received=wall, attempts=exchange.attempt)
+        answer = Answer(answer.status, answer.headers, answer.body, wall, exchange.attempt)
         if answer.status in call.retried and _may_repeat(exchange) and not (call.is_final and call.is_final(answer)):
             asked = retry_after(answer.headers, wall)
             again = self._policy.after_status(exchange.lane.host, exchange.attempt, now, answer.status, asked)

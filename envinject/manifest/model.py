@@ -50,6 +50,24 @@ class Entry(Record):
     description: str = ""
     as_file: AsFile | None = None
 
+    def __init__(
+        self,
+        name: str,
+        ref: SecretRef,
+        target: SecretRef,
+        node: Node,
+        expansion: Expansion | None = None,
+        required: bool = True,
+        default: Secret | None = None,
+        decode: str | None = None,
+        description: str = "",
+        as_file: AsFile | None = None,
+    ) -> None:
+        fields = self.__dict__  # by hand, since there are thousands
+        fields["name"], fields["ref"], fields["target"], fields["node"] = name, ref, target, node
+        fields["expansion"], fields["required"], fields["default"] = expansion, required, default
+        fields["decode"], fields["description"], fields["as_file"] = decode, description, as_file
+
     @property
     def shown(self) -> SecretRef:
         """The reference as it is told: as written, with the version or stage that is really asked for."""

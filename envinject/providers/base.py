@@ -55,6 +55,20 @@ class Call(Record):
     attempts: int | None = None
     seconds: float = ATTEMPT_SECONDS
 
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        build: Callable[[float], Request],
+        retried: frozenset[int] = RETRIED,
+        failures: frozenset[str] = RETRIED_FAILURES,
+        is_final: Callable[[Answer], bool] | None = None,
+        attempts: int | None = None,
+        seconds: float = ATTEMPT_SECONDS,
+    ) -> None:
+        fields = self.__dict__  # by hand, since there are thousands
+        fields["endpoint"], fields["build"], fields["retried"], fields["failures"] = endpoint, build, retried, failures
+        fields["is_final"], fields["attempts"], fields["seconds"] = is_final, attempts, seconds
+
 
 class ReadFile(Record):
     """A regular file's bytes; the engine throws NotFound, Denied or StoreError when it cannot be read."""
@@ -216,7 +230,7 @@ class HTTPProvider(Provider):
 
     def call(self, endpoint: Endpoint, build: Callable[[float], Request], **how: Any) -> Call:
         """A call with this provider's time for an attempt."""
-        return Call(endpoint, build, **{"seconds": self.settings.get("timeout", ATTEMPT_SECONDS)} | how)
+        return Call(endpoint, build, **{"seconds": self.settings.get("timeout", ATTEMPT_SECONDS), **how})
 
     def credential(self, name: str) -> Flow[Secret | None]:
         """The credential of that name from where the settings or the defaults say; None when not there.

@@ -50,6 +50,19 @@ class Request(Record):
     body: bytes = b""
     route: Route = Route()
 
+    def __init__(
+        self,
+        method: str,
+        endpoint: Endpoint,
+        target: str,
+        headers: tuple[tuple[str, str], ...] = (),
+        body: bytes = b"",
+        route: Route = Route(),  # noqa: B008  # it does not change
+    ) -> None:
+        fields = self.__dict__  # by hand, since there are thousands; and so below
+        fields["method"], fields["endpoint"], fields["target"] = method, endpoint, target
+        fields["headers"], fields["body"], fields["route"] = headers, body, route
+
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.endpoint.authority}{self.target}>"
 
@@ -66,6 +79,19 @@ class Answer(Record):
     received: float = 0.0
     attempts: int = 1
     given_up: str = ""
+
+    def __init__(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,
+        received: float = 0.0,
+        attempts: int = 1,
+        given_up: str = "",
+    ) -> None:
+        fields = self.__dict__
+        fields["status"], fields["headers"], fields["body"] = status, headers, body
+        fields["received"], fields["attempts"], fields["given_up"] = received, attempts, given_up
 
     def __repr__(self) -> str:
         return f"<Answer {self.status}>"
