@@ -29,8 +29,8 @@ for a token; NAVER Cloud's signatures are made and verified. Each secret has a v
 
 - `secrets-exec`: installed from its wheel, with bytecode; a TOML manifest; libcurl. It speaks HTTP/2, unless the name
   says HTTP/1.1: there the server offers nothing else. Not more than 16 requests are under way at once; with `-j N` as
-  many as there are secrets, over HTTP/1.1 up to 64. The wheel brings the modules of a start compiled for the Python that
-  built it, so they are not compiled where no bytecode is.
+  many as there are secrets, over HTTP/1.1 up to 64. The wheel brings the modules of a start compiled, for the Python
+  that built it, so they are not compiled where no bytecode is.
 - `one file`: the static executable of `make onefile`, where it was built.
 - `naive`: click, requests, ten threads (`bench/naive.py`), on the same interpreter and server; it speaks HTTP/1.1.
 - `Go`: the same work with Go's standard library alone (`bench/limit`), as the limit, over 4 connections with
