@@ -22,18 +22,25 @@ _SIZE = 4
 
 
 def file_name() -> str:
-    """What the file is called for this interpreter."""
-    return f"start.{sys.implementation.cache_tag}.pack"
+    """What the file is called for this interpreter. Before a release is final, each one has bytecode of its own."""
+    is_final = sys.version_info[3] == "final"
+    return f"start.{sys.implementation.cache_tag}{'' if is_final else f'-{sys.hexversion:x}'}.pack"
 
 
 class Finder:
-    """Finds and loads what is in the file, as the import system asks for it; all else is left to the next finder."""
+    """Finds and loads what is in the file, as the import system asks for it; all else is left to the next finder.
+
+    Raises: EOFError, ValueError, TypeError for a file that is not whole.
+    """
 
     def __init__(self, folder: str, data: bytes) -> None:
         self._folder = folder
         code = _SIZE + int.from_bytes(data[:_SIZE], "little")
         self._index: Index = marshal.loads(data[_SIZE:code])
         self._code = memoryview(data)[code:]
+        *_, (_, _, end) = self._index.values()
+        if end != len(self._code):
+            raise ValueError("the file is not whole")
 
     def find_spec(self, name: str, _path: "Any" = None, _target: "Any" = None) -> "ModuleSpec | None":
         """Where the module comes from, when it is one of these."""
@@ -66,7 +73,7 @@ def use() -> None:
     folder = __file__.rpartition("/")[0]
     try:
         with open(f"{folder}/{file_name()}", "rb", 0) as file:
-            data = file.read()
-    except OSError:
+            finder = Finder(folder, file.read())
+    except (OSError, ValueError, EOFError, TypeError):  # none, or one that was cut short
         return
-    sys.meta_path.insert(0, Finder(folder, data))
+    sys.meta_path.insert(0, finder)

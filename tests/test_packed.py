@@ -106,19 +106,30 @@ def test_what_is_not_in_it_is_found_beside_it(run: Run, manifest: Callable[..., 
     assert '"X"' in done.stdout
 
 
-@pytest.mark.parametrize("how", ["none", "another's"])
+@pytest.mark.parametrize("how", ["none", "another's", "empty", "cut short"])
 def test_without_a_file_for_this_interpreter_the_modules_are_read(
     run: Run, installed: Path, manifest: Callable[..., Path], how: str
 ) -> None:
     packed = installed / "envinject" / file_name()
     if how == "none":
         packed.unlink()
+    elif how == "empty":
+        packed.write_bytes(b"")
+    elif how == "cut short":
+        packed.write_bytes(packed.read_bytes()[:-9])
     else:
         packed.rename(packed.with_name("start.cpython-27.pack"))
     done = run("-f", str(manifest('[env]\nX = "x"\n')), "--", "printenv", "X", before=_TOLD)
 
     assert (done.returncode, done.stdout) == (0, "x\n")
     assert "Finder" not in {loader for loader, _ in _sources(done.stderr).values()}
+
+
+def test_bytecode_of_a_release_that_is_not_final_is_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    final = file_name()
+    monkeypatch.setattr(sys, "version_info", (*sys.version_info[:3], "beta", 1))
+    assert file_name() != final
+    assert f"{sys.hexversion:x}" in file_name()
 
 
 def test_errors_and_frames_are_the_same(run: Run, manifest: Callable[..., Path]) -> None:
