@@ -43,6 +43,7 @@ def descriptors() -> Mapping[int, Callable[[], NoReturn]]:
     What we were started with as ignored stays ignored.
     """
     if _are_handled():
+        handlers()
         return {}
     try:
         ignored = _ignored()
@@ -104,10 +105,7 @@ def take_back() -> None:
 
 def _are_handled() -> bool:
     """Whether `signal` is loaded, so that its handlers cost nothing more; elsewhere than on Linux it is needed."""
-    if "signal" not in sys.modules and sys.platform == "linux":
-        return False
-    handlers()
-    return True
+    return "signal" in sys.modules or sys.platform != "linux"
 
 
 def _ignored() -> int:
