@@ -36,8 +36,7 @@ _REFUSED_STARTS = tuple(
     MALLOC_ PERL5 PYTHON R_ENVIRON R_PROFILE SECRETS_EXEC_ TERM _RLD
     """.split()
 )
-_REFUSED_ENDS = frozenset(("_proxy", "_PROXY"))
-_LONG_END = -6
+_REFUSED_ENDS = ("_proxy", "_PROXY")
 _FIRST_TWO = frozenset(start[:2] for start in _REFUSED_STARTS)
 """What tells most names apart from the refused ones sooner."""
 
@@ -63,7 +62,7 @@ def changes_how_programs_run(name: str) -> bool:
     """Whether programs take orders from a variable of this name (LD_PRELOAD, BASH_ENV, PATH, ...)."""
     return (
         name in _REFUSED_NAMES
-        or name[_LONG_END:] in _REFUSED_ENDS
+        or name.endswith(_REFUSED_ENDS)
         or (name[:2] in _FIRST_TWO and name.startswith(_REFUSED_STARTS))
     )
 

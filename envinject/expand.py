@@ -141,12 +141,10 @@ def chooser(listed: Iterable[str]) -> Callable[[str], bool]:
 
 def _members(document: dict[str, Json], expansion: Expansion) -> Iterator[tuple[str, str, str, Json]]:
     """Each key of the object with the keys, names and values that it comes out as."""
-    prefix, case, renamed = expansion.prefix, expansion.case, expansion.rename or {}
-    flattens = expansion.nested == "flatten"
     for top, value in _chosen(document, expansion).items():
-        name = renamed[top] if top in renamed else prefix + _name_part(top, case)
-        if flattens and isinstance(value, (dict, list)):
-            for key, longer, member in _flat(top, name, value, case):
+        name = _name(top, expansion)
+        if expansion.nested == "flatten" and isinstance(value, (dict, list)):
+            for key, longer, member in _flat(top, name, value, expansion.case):
                 yield top, key, longer, member
         else:
             yield top, top, name, value

@@ -283,13 +283,12 @@ def put(made: Iterable[Injection], inherited: Mapping[bytes, bytes], on_conflict
 
     `on_conflict` decides on a name that is both. Raises: Failures (BadValue) when that is an error.
     """
-    environ, overrides = dict(inherited), on_conflict == OVERRIDE
+    environ = dict(inherited)
     errors: list[SecretsExecError] = []
     for injection in made:
         name = injection.name.encode()
-        if overrides or name not in inherited:
-            held = injection.value if injection.path is None else injection.text
-            environ[name] = held.reveal()
+        if name not in inherited or on_conflict == OVERRIDE:
+            environ[name] = injection.text.reveal()
         elif on_conflict != KEEP:
             what = f"{injection.name} is in the inherited environment already"
             errors.append(BadValue(what, where=injection.where, hint="unset it, or --on-conflict override or keep"))
