@@ -143,9 +143,7 @@ class Audit:
     def _told(self, one: Entry | Literal | Composed) -> dict[str, Any]:
         if not isinstance(one, Entry):
             return {"name": one.name, "reference": None, "read": None}
-        name: str | None = one.name if one.expansion is None else f"{one.expansion.prefix}*"
-        if one.node.document.name == REFERENCE:
-            name = None  # what `get` reads becomes no variable
+        name = None if one.node.document.name == REFERENCE else one.label  # what `get` reads becomes no variable
         outcome = self.found.get(one.target)
         row = {"name": name, "reference": str(one.shown), "read": None}
         if isinstance(outcome, SecretsExecError):

@@ -125,7 +125,7 @@ def _secrets(manifest: Manifest, found: Found, timeline: Timeline) -> list[dict[
         rows.append(
             {
                 "reference": str(entries[0].shown.whole),
-                "variables": [_name(entry) for entry in entries],
+                "variables": [entry.label for entry in entries],
                 "result": result,
                 "exit_code": code,
                 "seconds": None if track is None else round(track.seconds, 6),
@@ -133,10 +133,6 @@ def _secrets(manifest: Manifest, found: Found, timeline: Timeline) -> list[dict[
             }
         )
     return rows
-
-
-def _name(entry: Entry) -> str:
-    return entry.name if entry.expansion is None else f"{entry.expansion.prefix}*"
 
 
 def _failed(failures: Failures, log: Log) -> dict[str, Any]:
@@ -156,7 +152,7 @@ def _failed(failures: Failures, log: Log) -> dict[str, Any]:
 def _row(entry: Entry, inheritance: Inheritance) -> dict[str, Any]:
     shown = entry.shown
     return {
-        "name": _name(entry),
+        "name": entry.label,
         "provider": shown.provider,
         "id": shown.id,
         "version": shown.version,

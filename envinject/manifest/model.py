@@ -69,6 +69,11 @@ class Entry(Record):
         fields["decode"], fields["description"], fields["as_file"] = decode, description, as_file
 
     @property
+    def label(self) -> str:
+        """The name as it is told: that of an expansion is the begin of others, and ends in `*`."""
+        return self.name if self.expansion is None else f"{self.expansion.prefix}*"
+
+    @property
     def shown(self) -> SecretRef:
         """The reference as it is told: as written, with the version or stage that is really asked for."""
         return self.ref.replace(version=self.target.version, stage=self.target.stage)
