@@ -56,6 +56,7 @@ class Option(Record):
         return f"SECRETS_EXEC_{self.key.upper()}"
 
 
+_JSON = Option("json", "Answer in JSON.", takes=FLAG)
 MANIFEST = (
     Option(
         "manifest",
@@ -133,7 +134,7 @@ READING = (
     *MANIFEST,
     *FETCHING,
     Option("fetch", "Resolve every secret too.", takes=FLAG),
-    Option("json", "Answer in JSON.", takes=FLAG),
+    _JSON,
     *TELLING,
 )
 GET = (
@@ -157,8 +158,8 @@ EXPORT = (
     *TELLING,
 )
 PLANNING = (*READING, Option("since", "Tell what has changed since this answer of plan --json.", metavar="FILE"))
-EXAMINING = (*MANIFEST, *FETCHING, Option("json", "Answer in JSON.", takes=FLAG), *TELLING)
-LISTING = (Option("json", "Answer in JSON.", takes=FLAG), *TELLING)
+EXAMINING = (*MANIFEST, *FETCHING, _JSON, *TELLING)
+LISTING = (_JSON, *TELLING)
 COMPLETION = (
     *(option for option in MANIFEST if option.name in ("manifest", "profile")),
     Option("words", "For the scripts: the manifest's profiles, variables or providers.", metavar="KIND", choices=WORDS),
@@ -174,15 +175,15 @@ _OUTPUT = Option(
 INIT = (
     Option("from", "A dotenv file whose names are taken; - is standard input.", None, TEXT, "FILE"),
     _OUTPUT,
-    Option("json", "Answer in JSON.", takes=FLAG),
+    _JSON,
     *TELLING,
 )
-IMPORT = (_OUTPUT, Option("json", "Answer in JSON.", takes=FLAG), *TELLING)
+IMPORT = (_OUTPUT, _JSON, *TELLING)
 EMULATOR = (
     Option("seed", "What the stores hold; required.", metavar="FILE"),
     Option("host", "Loopback address to listen on (127.0.0.1).", metavar="HOST"),
     Option("port", "Port to listen on; any free one when not given.", metavar="N"),
-    Option("json", "Answer in JSON.", takes=FLAG),
+    _JSON,
     Option("tls", "Serve https with an authority made for this run.", takes=FLAG),
     *TELLING,
 )
