@@ -147,16 +147,12 @@ def test_the_file_names_no_folder_of_who_built_it(wheel: Path) -> None:
 
 def test_each_module_of_the_file_is_of_the_same_build(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        packed = archive.read(f"envinject/{file_name()}")
+        packed = _loaded(archive.read(f"envinject/{file_name()}"))
         modules = {}
-        for name, is_package in _names(packed):
+        for name, (is_package, _) in packed.items():
             path = name.replace(".", "/") + ("/__init__.py" if is_package else ".py")
             modules[name] = (is_package, compile(archive.read(path), path, "exec", dont_inherit=True))
-    assert _loaded(packed) == modules
-
-
-def _names(packed: bytes) -> list[tuple[str, bool]]:
-    return [(name, is_package) for name, (is_package, _) in _loaded(packed).items()]
+    assert packed == modules
 
 
 def _loaded(packed: bytes) -> dict[str, tuple[bool, CodeType]]:

@@ -47,24 +47,23 @@ def refused(schema: str, path: Path) -> str:
     return done.stdout + done.stderr if done.returncode else ""
 
 
+def check_by(schema: str, block: Block, path: Path, wrong: tuple[str, str], told: str) -> None:
+    """The schema takes the block, and tells of a word in it that is another."""
+    path.write_text(block.text)
+    assert refused(schema, path) == ""
+
+    path.write_text(block.text.replace(*wrong))
+    assert told in refused(schema, path)
+
+
 @named(foreign("yaml", "compose"))
 def test_a_compose_file_is_one(block: Block, tmp_path: Path) -> None:
-    path = tmp_path / "compose.yaml"
-    path.write_text(block.text)
-    assert refused("compose-spec", path) == ""
-
-    path.write_text(block.text.replace("image:", "imago:"))
-    assert "imago" in refused("compose-spec", path)
+    check_by("compose-spec", block, tmp_path / "compose.yaml", ("image:", "imago:"), "imago")
 
 
 @named(foreign("yaml", "workflow"))
 def test_a_workflow_is_one(block: Block, tmp_path: Path) -> None:
-    path = tmp_path / "workflow.yaml"
-    path.write_text(block.text)
-    assert refused("github-workflows", path) == ""
-
-    path.write_text(block.text.replace("runs-on:", "runs-off:"))
-    assert "runs-o" in refused("github-workflows", path)
+    check_by("github-workflows", block, tmp_path / "workflow.yaml", ("runs-on:", "runs-off:"), "runs-o")
 
 
 def objects(block: Block) -> list[Any]:
