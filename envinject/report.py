@@ -228,11 +228,13 @@ def _told_secret(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def told_plan(found: Mapping[str, Any]) -> Sheet:
-    """A table with a row for each variable, with what some have where any has it; and one with what has changed."""
+    """A table with a row for each variable, with what some have where any has it; the profile; what has changed."""
     rows = [_told_row(row) for row in found["variables"]]
     told = [name for name in _COLUMNS if name not in _MAY_BE_LEFT_OUT or any(row[name] for row in rows)]
     cells = [tuple(row[name] for name in told) for row in rows]
     sheet: list[Line | Table] = [Table(tuple(told), cells, {"no": FAINT}, prose="DESCRIPTION")]
+    if found["profile"] is not None:
+        sheet += [Line(""), Line(f"profile: {shown(found['profile'])}", STRONG)]
     if "changes" not in found:
         return sheet
     changes = [_told_change(change) for change in found["changes"]]

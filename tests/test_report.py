@@ -217,6 +217,14 @@ def test_plan_shows_descriptions_where_there_are_any(launch: Launch) -> None:
         assert [row["description"] for row in found["variables"]] == ["첫째\n줄\u202e", "", long]
 
 
+def test_plan_tells_the_profile_where_one_was_chosen(launch: Launch) -> None:
+    Path("secrets.toml").write_text('[env]\nA = "1"\n[profiles.prod.env]\nA = "2"\n')
+    chosen, plain = launch("plan", "-P", "prod").stdout, launch("plan").stdout
+
+    assert chosen.endswith(b"secrets.toml:4\n\nprofile: prod\n")
+    assert b"profile" not in plain
+
+
 def test_plan_can_be_cut_down(launch: Launch, path: Path) -> None:
     found = _json(launch("plan", "-f", path, "--only", "F*", "--json"))
     assert [row["name"] for row in found["variables"]] == ["FOUR", "FIVE"]
