@@ -82,6 +82,8 @@ class Loopback:
         self._is_over = False
         self.connections = 0
         """How many connections there were."""
+        self.resumed = 0
+        """How many of them went on with a TLS session of an earlier one."""
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(self._address, backlog=512)
@@ -128,6 +130,8 @@ class Loopback:
                 self.serve(connection, number)
                 return
             with self._context.wrap_socket(connection, server_side=True) as secured, self._kept(secured):
+                with self._lock:
+                    self.resumed += bool(secured.session_reused)
                 self.serve(secured, number)
 
     @contextmanager

@@ -122,6 +122,8 @@ class CurlTransport:
         self._trusted: dict[Route, Authorities] = {}
         self._shares: dict[str, bool] = {}
         self._leads: dict[str, _Lead] = {}
+        self._sessions: list[Any] = []
+        """TLS sessions that nobody uses now. libcurl keeps five of a host in one, and forgets the others."""
         self._unresolved: set[str] = set()
         self._is_resolving = False
         self._multi = self._curl.CurlMulti()
@@ -271,6 +273,8 @@ class CurlTransport:
         self._remove(handle)
         self._without(handle)
         handle.close()
+        if exchange.sessions is not None:
+            self._sessions.append(exchange.sessions)
         return exchange.tag, outcome
 
     def _tell_times(self, handle: Any, tag: Tag, measure: Measure) -> None:
@@ -361,10 +365,19 @@ class CurlTransport:
         handle.setopt(curl.PIPEWAIT, 1 if shares else 0)
         handle.setopt(curl.FRESH_CONNECT, 0 if shares else 1)
         handle.setopt(curl.FORBID_REUSE, 0 if shares or is_lead else 1)
+        if not (shares or is_lead):
+            exchange.sessions = self._sessions.pop() if self._sessions else self._new_sessions()
+            handle.setopt(curl.SHARE, exchange.sessions)
         handle.setopt(curl.HEADERFUNCTION, exchange.header)
         handle.setopt(curl.WRITEFUNCTION, exchange.write)
         if request.body:
             handle.setopt(curl.POSTFIELDS, request.body)
+
+    def _new_sessions(self) -> Any:
+        """Where the TLS session of a connection is kept for a later one, which is then secured at half the cost."""
+        sessions = self._curl.CurlShare()
+        sessions.setopt(self._curl.SH_SHARE, self._curl.LOCK_DATA_SSL_SESSION)
+        return sessions
 
     def _failure(self, handle: Any, code: int, text: str) -> Failure:
         """What libcurl's code means, in our own words; its text is looked at and never told."""
@@ -410,6 +423,7 @@ class _Exchange:
         self.request = request
         self.authority = request.endpoint.authority
         self.ends = ends
+        self.sessions: Any = None
         self.makes_sense = True
         self.has_head = False
         self.headers: dict[str, str] = {}

@@ -184,6 +184,19 @@ def test_an_http_1_connection_carries_one_request(drive, get):
     assert [request.connection for request in server.received] == [1, 2, 3]
 
 
+def test_a_connection_goes_on_with_the_tls_session_of_an_earlier_one(drive, get, tls, ca_file, transport_name):
+    if transport_name == "requests":
+        pytest.skip("urllib3 begins a TLS session for each connection")
+    at_once, rounds = 12, 5
+    with Server(otherwise=answer(), gather=at_once, context=tls()) as server:
+        driver = drive()
+        for _ in range(rounds):
+            driver.outcomes({driver.send(get(server.url, ca_bundle=ca_file)) for _ in range(at_once)})
+        later = at_once * (rounds - 1)
+        # The very first one found out what the host speaks, and keeps its session for those that share a connection.
+        assert (server.connections, server.resumed) == (at_once * rounds, later - 1)
+
+
 def test_an_answer_too_many_shifts_no_other(drive, get):
     def twice(number: int) -> bytes:
         kept = {"Connection": "keep-alive"}
