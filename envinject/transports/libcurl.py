@@ -3,12 +3,16 @@
 Since 7.48 the package `pycurl` imports an asyncio helper, which takes four times as long as the core itself and
 which nobody here uses. So the extension module inside the package is loaded by its own loader. At its begin it makes
 types of its own from `collections` and `datetime`, for WebSockets, keys of SSH servers and HSTS; making them takes as
-long as all of its libraries. So it finds stand-ins there, which it asks for nothing later on.
+long as all of its libraries. So it finds stand-ins there, which it asks for nothing later on. And of the functions in
+those libraries a run calls few, so each is looked up when it is called first.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+
+from ..loading import Instead, find_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,27 +44,24 @@ def load() -> Any:
 
     Raises: ImportError when pycurl is not installed, or has no build for this interpreter.
     """
-    modules: dict[str, Any] = sys.modules
-    added = [name for name in _STAND_INS if name not in modules]
-    for name in added:
-        modules[name] = _STAND_INS[name]
+    flags = sys.getdlopenflags()
+    sys.setdlopenflags(os.RTLD_LAZY)
     try:
-        return _load()
+        with Instead(_STAND_INS):
+            return _load()
     except (AttributeError, TypeError):  # a release that asks for more: then with the real ones
-        pass
+        return _load()
     finally:
-        for name in added:
-            del modules[name]
-    return _load()
+        sys.setdlopenflags(flags)
 
 
 def _load() -> Any:
     if "_pycurl" in sys.builtin_module_names:  # the one file has it inside
         return __import__("_pycurl")
-    package = _spec("pycurl")
+    package = find_spec("pycurl")
     if package is None:
         raise ImportError("pycurl is not installed")
-    spec = _spec("pycurl._pycurl", package.submodule_search_locations)
+    spec = find_spec("pycurl._pycurl", package.submodule_search_locations)
     if spec is None or spec.loader is None or not package.submodule_search_locations:
         import pycurl  # before 7.48 the core is the package
 
@@ -70,9 +71,3 @@ def _load() -> Any:
         raise ImportError("pycurl's core is no extension module")
     spec.loader.exec_module(module)
     return module
-
-
-def _spec(name: str, path: Any = None) -> Any:
-    """Where a module is: asked of the finders that the interpreter asks."""
-    found = (finder.find_spec(name, path) for finder in sys.meta_path)
-    return next((spec for spec in found if spec is not None), None)

@@ -48,6 +48,10 @@ def test_a_core_that_asks_for_more_gets_the_real_ones() -> None:
     assert told == "KhKey(key=1, keytype=2) True True\n"
 
 
+def test_what_others_load_afterwards_is_linked_as_ever() -> None:
+    assert _said(f"before = sys.getdlopenflags()\n{_CORE}print(sys.getdlopenflags() == before)") == "True\n"
+
+
 def test_a_handle_works() -> None:
     told = _said(
         f"{_CORE}one = curl.Curl()\none.setopt(curl.URL, 'x')\nprint(bool(one.duphandle()), bool(curl.CurlMulti()))"
