@@ -152,7 +152,7 @@ class Audit:
 
 
 def _digest(data: bytes) -> str:
-    from hashlib import sha256  # only where something is audited
+    from .hashes import sha256  # only where something is audited
 
     return sha256(data).hexdigest()
 

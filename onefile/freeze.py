@@ -22,7 +22,7 @@ PACKAGES = "envinject click dotenv requests urllib3 idna charset_normalizer yaml
 START = """
     encodings encodings.aliases encodings.utf_8 envinject.__main__ envinject.child.signals envinject.child.ending
     envinject.cli.line envinject.run envinject.fetch.engine envinject.providers.kakaocloud envinject.providers.ncloud
-    envinject.transports.curl hmac signal envinject.child.supervise
+    envinject.transports.curl envinject.hashes signal envinject.child.supervise
 """.split()
 """Modules that a usual start imports, by themselves or by what they import."""
 

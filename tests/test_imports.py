@@ -132,9 +132,10 @@ def test_a_cloud_run_imports_its_provider_and_one_transport(manifest: Callable[.
         path = manifest(store.manifest('X = "kakaocloud://1"'))
         environ = {"KAKAOCLOUD_TOKEN": "t", "SECRETS_EXEC_TRANSPORT": transport}
         found = _loaded("-f", str(path), "--", "true", **environ)
-    ours = {"curl": {"transports.curl", "transports.libcurl"}, "requests": {"transports.requests", *_HANDLERS}}[
-        transport
-    ]
+    ours = {
+        "curl": {"transports.curl", "transports.libcurl", "loading"},
+        "requests": {"transports.requests", *_HANDLERS},
+    }[transport]
     theirs = {"curl": set(), "requests": {"requests", "urllib3", "charset_normalizer", "idna", "certifi"}}[transport]
     assert (
         found.ours == _START | _RUN | _FETCH | {"providers.kakaocloud", "transports.coding", "transports.trust"} | ours
@@ -191,8 +192,21 @@ def test_values_are_handed_out_without_click(manifest: Callable[..., Path]) -> N
 
 
 _FLOORS = [
-    {"errors", "secret", "record", "packed"},
-    {"reference", "expand", "template", "environ", "child", "log", "jsontext", "jsonplain", "files", "url", "duration"}
+    {"errors", "secret", "record", "packed", "loading"},
+    {
+        "reference",
+        "expand",
+        "template",
+        "environ",
+        "child",
+        "log",
+        "jsontext",
+        "jsonplain",
+        "files",
+        "url",
+        "duration",
+        "hashes",
+    }
     | {"timeline", "picture", "sheet"},
     {"transports"},
     {"providers.base"},

@@ -142,7 +142,7 @@ def announce(values: Sequence[tuple[str, bytes]]) -> None:
 
     A fetcher ends here when they are those in use, and otherwise waits until it is told to go on, or to end.
     """
-    from hashlib import blake2b  # only where it is asked for
+    from ..hashes import blake2b  # only where it is asked for
 
     ties = _ties[0]
     digest = blake2b(key=ties.key[:64], digest_size=16)

@@ -152,14 +152,14 @@ def _optional(manifest: Manifest) -> frozenset[SecretRef]:
 
 def _question(manifest: Manifest) -> bytes:
     """A digest of all that the answers depend on: who asks which stores, as whom, for what."""
-    import hashlib  # only where there is a cache
+    from ..hashes import sha256  # only where there is a cache
 
     parts = []
     for name, provider in sorted(manifest.providers.items()):
         settings = sorted((key, str(value)) for key, value in provider.settings.items() if key not in _NOT_ASKED)
         parts.append(repr((name, provider.type, settings)).encode() + _identity(provider))
     parts += [repr((entry.name, str(entry.ref), str(entry.target))).encode() for entry in manifest.entries]
-    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
+    return sha256(b"".join(sha256(part).digest() for part in parts)).digest()
 
 
 def _identity(provider: Provider) -> bytes:

@@ -63,11 +63,12 @@ def sign(method: str, target: str, timestamp: int, keys: Keys) -> str:
 
     `target` is path and query exactly as sent; `timestamp` is Unix time in milliseconds.
     """
-    import hmac  # the launch path of the other providers does without it
     from binascii import b2a_base64
 
+    from ..hashes import hmac_sha256  # the launch path of the other providers does without it
+
     message = f"{method} {target}\n{timestamp}\n".encode() + keys.access.reveal()
-    return b2a_base64(hmac.digest(keys.secret.reveal(), message, "sha256"), newline=False).decode()
+    return b2a_base64(hmac_sha256(keys.secret.reveal(), message), newline=False).decode()
 
 
 class NCloud(HTTPProvider):
