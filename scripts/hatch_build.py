@@ -5,19 +5,22 @@ Any other one finds no file of its name, and reads the modules themselves.
 """
 
 from __future__ import annotations
+import __future__
 
+import ast
 import marshal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _STARTS = """
-    __main__ cli.line cli.output run fetch transports.curl child.supervise child.memfd placement expand template audit
-    cache providers.dotenv providers.env providers.file providers.kakaocloud providers.ncloud
+    __main__ cli.line cli.output run fetch transports.curl hashes child.supervise child.memfd placement expand template
+    audit cache providers.dotenv providers.env providers.file providers.kakaocloud providers.ncloud
 """.split()
 """Modules that a start of a command imports, itself or by what they import; not what is loaded when things go wrong."""
 
@@ -32,6 +35,21 @@ for name, module in sys.modules.items():
     if name.startswith("envinject.") and name != "envinject.packed":
         print(name, module.__file__)
 """
+
+
+def _compiled(source: bytes, path: str) -> CodeType:
+    """The code of a module, without what a start would make and never look at: annotations of functions.
+
+    Those of classes stay, since a record's fields are made of them.
+    """
+    tree = ast.parse(source, path)
+    tree.body = [node for node in tree.body if not (isinstance(node, ast.ImportFrom) and node.module == "__future__")]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
+    return compile(tree, path, "exec", __future__.annotations.compiler_flag, dont_inherit=True)
 
 
 def _packed(modules: dict[str, tuple[bool, bytes]]) -> bytes:
@@ -59,7 +77,7 @@ class PackedStart(BuildHookInterface[Any]):
         for row in rows:
             module, _, path = row.partition(" ")
             shown = Path(path).relative_to(self.root).as_posix()
-            code = compile(Path(path).read_bytes(), shown, "exec", dont_inherit=True)
+            code = _compiled(Path(path).read_bytes(), shown)
             modules[module] = (path.endswith("/__init__.py"), marshal.dumps(code))
         self._folder = tempfile.TemporaryDirectory()
         made = Path(self._folder.name, name)
