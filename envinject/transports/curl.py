@@ -295,12 +295,13 @@ class CurlTransport:
         self._learn(exchange.authority, shares=names_its_request)
         if not names_its_request and handle.getinfo(self._curl.NUM_CONNECTS) == 0:
             return Failure(TRUNCATED, "it changed the protocol on a connection in use")
+        head = _Head(exchange.head)
         status, body = handle.getinfo(self._curl.RESPONSE_CODE), b"".join(exchange.body)
-        if not exchange.makes_sense:
+        if not head.makes_sense:
             return _NO_HTTP
-        if not exchange.has_head or (not names_its_request and ends_in_its_head(status, exchange.headers, body)):
+        if not head.is_whole or (not names_its_request and ends_in_its_head(status, head.headers, body)):
             return Failure(*_MEANINGS[18])
-        return whole(Answer(status, exchange.headers, body))
+        return whole(Answer(status, head.headers, body))
 
     # What libcurl is told
 
@@ -325,6 +326,8 @@ class CurlTransport:
             curl.NOPROXY: exempt,
             curl.USERAGENT: f"secrets-exec/{__version__}",
             curl.MAXFILESIZE_LARGE: LARGEST_ANSWER,
+            curl.CONNECTTIMEOUT_MS: int(2 * CONNECT_SECONDS * 1000),
+            curl.DNS_CACHE_TIMEOUT: _NAME_SECONDS,
             curl.HTTP_VERSION: curl.CURL_HTTP_VERSION_2TLS,
             curl.SSLVERSION: curl.SSLVERSION_TLSv1_2,
             curl.PROXY_SSLVERSION: curl.SSLVERSION_TLSv1_2,
@@ -357,21 +360,26 @@ class CurlTransport:
         shares = self._shares.get(authority, False)
         headers = [f"{name}: {value}" for name, value in request.headers]
         handle.setopt(curl.URL, f"{request.endpoint.scheme}://{authority}{request.target}")
-        handle.setopt(curl.CUSTOMREQUEST, request.method)
         handle.setopt(curl.HTTPHEADER, [*headers, *_ALWAYS])
         handle.setopt(curl.TIMEOUT_MS, int(seconds * 1000) + 1)
-        handle.setopt(curl.CONNECTTIMEOUT_MS, int(min(2 * CONNECT_SECONDS, seconds) * 1000) + 1)
-        handle.setopt(curl.DNS_CACHE_TIMEOUT, 0 if authority in self._unresolved else _NAME_SECONDS)
-        handle.setopt(curl.PIPEWAIT, 1 if shares else 0)
-        handle.setopt(curl.FRESH_CONNECT, 0 if shares else 1)
-        handle.setopt(curl.FORBID_REUSE, 0 if shares or is_lead else 1)
+        if seconds < 2 * CONNECT_SECONDS:
+            handle.setopt(curl.CONNECTTIMEOUT_MS, int(seconds * 1000) + 1)
+        if authority in self._unresolved:
+            handle.setopt(curl.DNS_CACHE_TIMEOUT, 0)
+        if shares:
+            handle.setopt(curl.PIPEWAIT, 1)
+        else:
+            handle.setopt(curl.FRESH_CONNECT, 1)
+            handle.setopt(curl.FORBID_REUSE, 0 if is_lead else 1)
         if not (shares or is_lead):
             exchange.sessions = self._sessions.pop() if self._sessions else self._new_sessions()
             handle.setopt(curl.SHARE, exchange.sessions)
-        handle.setopt(curl.HEADERFUNCTION, exchange.header)
+        handle.setopt(curl.HEADERFUNCTION, exchange.head.append)
         handle.setopt(curl.WRITEFUNCTION, exchange.write)
         if request.body:
             handle.setopt(curl.POSTFIELDS, request.body)
+        if request.method != "GET":
+            handle.setopt(curl.CUSTOMREQUEST, request.method)
 
     def _new_sessions(self) -> Any:
         """Where the TLS session of a connection is kept for a later one, which is then secured at half the cost."""
@@ -424,27 +432,10 @@ class _Exchange:
         self.authority = request.endpoint.authority
         self.ends = ends
         self.sessions: Any = None
-        self.makes_sense = True
-        self.has_head = False
-        self.headers: dict[str, str] = {}
+        self.head: list[bytes] = []
+        """Every line so far that is of no body."""
         self.body: list[bytes] = []
         self._size = 0
-
-    def header(self, line: bytes) -> None:
-        """A header line; a status line begins anew, since 1xx answers have headers too. A trailer is none."""
-        if line.startswith(b"HTTP/"):
-            self.headers, self.has_head = {}, False
-            status = line.partition(b" ")[2].split(b" ")[0].strip()
-            self.makes_sense = len(status) == 3 and status.isdigit()
-            return
-        name, colon, value = line.decode("latin-1").partition(":")
-        if self.has_head:
-            return
-        self.has_head = not line.strip()
-        if colon:
-            name, value = name.strip().lower(), value.strip()
-            self.makes_sense = self.makes_sense and bool(name)
-            self.headers[name] = f"{self.headers[name]}, {value}" if name in self.headers else value
 
     def write(self, part: bytes) -> int:
         """A piece of the body; less than its length, which ends the exchange, when all are too many."""
@@ -453,3 +444,27 @@ class _Exchange:
             return -1
         self.body.append(part)
         return len(part)
+
+
+class _Head:
+    """The lines of an answer up to its body, read. Those of 1xx answers before it do not count, nor do trailers."""
+
+    def __init__(self, lines: Sequence[bytes]) -> None:
+        self.headers: dict[str, str] = {}
+        self.makes_sense = True
+        self.is_whole = False
+        headers = self.headers
+        for line in lines:
+            if line.startswith(b"HTTP/"):
+                headers.clear()
+                self.is_whole = False
+                status = line.partition(b" ")[2].split(b" ")[0].strip()
+                self.makes_sense = len(status) == 3 and status.isdigit()
+            elif not self.is_whole:
+                name, colon, value = line.decode("latin-1").partition(":")
+                if colon:
+                    name, value = name.strip().lower(), value.strip()
+                    self.makes_sense = self.makes_sense and bool(name)
+                    headers[name] = f"{headers[name]}, {value}" if name in headers else value
+                elif not line.strip():
+                    self.is_whole = True
