@@ -256,25 +256,30 @@ def _inheritance(launch: Launch, *words: str, **environ: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("options", "becomes", "code"),
+    ("options", "words", "becomes", "code"),
     [
-        ("", "replaced", 0),
-        ('on_conflict = "keep"', "kept", 0),
-        ('on_conflict = "error"', "conflict", 65),
-        ("inherit = false", "excluded", 0),
-        ('inherit = ["B*"]', "excluded", 0),
-        ('inherit = ["A"]', "replaced", 0),
-        ('inherit = false\non_conflict = "error"', "excluded", 0),
+        ("", "", "replaced", 0),
+        ('on_conflict = "keep"', "", "kept", 0),
+        ('on_conflict = "error"', "", "conflict", 65),
+        ("inherit = false", "", "excluded", 0),
+        ('inherit = ["B*"]', "", "excluded", 0),
+        ('inherit = ["A"]', "", "replaced", 0),
+        ('inherit = false\non_conflict = "error"', "", "excluded", 0),
+        ('on_conflict = "error"', "--on-conflict keep", "kept", 0),
+        ("", "--on-conflict error", "conflict", 65),
+        ("", "--pristine", "excluded", 0),
+        ("inherit = false", "--preserve-env A", "replaced", 0),
+        ("", "--preserve-env B*", "excluded", 0),
     ],
 )
 def test_plan_tells_what_becomes_of_an_inherited_variable_and_a_run_does_it(
-    launch: Launch, options: str, becomes: str, code: int
+    launch: Launch, options: str, words: str, becomes: str, code: int
 ) -> None:
     Path("m.toml").write_text(f'[env]\nA = "ours"\nNEW = "x"\n[options]\n{options}\n')
-    found = _inheritance(launch, A=_VALUE)
+    found = _inheritance(launch, *words.split(), A=_VALUE)
     assert found == {"A": {"bytes": len(_VALUE), "becomes": becomes, "exit_code": code}, "NEW": None}
 
-    done = launch("-f", "m.toml", "--", "/bin/sh", "-c", "echo $A", environ={"A": _VALUE})
+    done = launch("-f", "m.toml", *words.split(), "--", "/bin/sh", "-c", "echo $A", environ={"A": _VALUE})
     assert done.returncode == code
     assert done.stdout.decode().strip() == {"kept": _VALUE, "conflict": ""}.get(becomes, "ours")
 

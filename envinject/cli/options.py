@@ -98,17 +98,20 @@ TELLING = (
     Option("debug", "Tell everything; a bug shows its traceback.", takes=FLAG),
     Option("log-format", "How messages are written: text or json.", metavar="FORMAT", choices=("text", "json")),
 )
+INHERITING = (
+    Option(
+        "on-conflict", "A variable that is also inherited: override, keep or error.", metavar="RULE", choices=CONFLICTS
+    ),
+    Option("pristine", "Inherit nothing.", takes=FLAG),
+    Option("preserve-env", "Inherit only the variables whose name matches.", takes=MANY, metavar="GLOB"),
+)
 RUN = (
     *MANIFEST,
     *FETCHING,
     Option(
-        "on-conflict", "A variable that is also inherited: override, keep or error.", metavar="RULE", choices=CONFLICTS
-    ),
-    Option(
         "splay", "Begin to fetch after a random time of up to this, so that many starts spread.", metavar="DURATION"
     ),
-    Option("pristine", "Inherit nothing.", takes=FLAG),
-    Option("preserve-env", "Inherit only the variables whose name matches.", takes=MANY, metavar="GLOB"),
+    *INHERITING,
     Option("dry-run", "Do everything but start the command; tell what would be set.", takes=FLAG),
     *TELLING,
     Option("supervise", "Stay as the command's parent.", takes=FLAG),
@@ -157,7 +160,11 @@ EXPORT = (
     Option("reveal", "Write values to a terminal too.", takes=FLAG),
     *TELLING,
 )
-PLANNING = (*READING, Option("since", "Tell what has changed since this answer of plan --json.", metavar="FILE"))
+PLANNING = (
+    *READING,
+    *INHERITING,
+    Option("since", "Tell what has changed since this answer of plan --json.", metavar="FILE"),
+)
 EXAMINING = (*MANIFEST, *FETCHING, _JSON, *TELLING)
 LISTING = (_JSON, *TELLING)
 COMPLETION = (
