@@ -12,6 +12,7 @@ import time
 
 from .errors import ManifestError, NotFound, SecretsExecError, Unavailable
 from .files import read_regular
+from .log import counted
 from .record import Record
 from .secret import Secret
 
@@ -89,7 +90,8 @@ class Cache:
         if any(str(ref) not in generation.values for ref in refs):
             self._log.warning("the cache lacks some of the secrets: it is not used")
             return None
-        self._log.warning(f"the store is out of reach: {len(refs)} secrets come from the cache, {_told(age)} old")
+        come = f"{counted(len(refs), 'secret')} {'comes' if len(refs) == 1 else 'come'}"
+        self._log.warning(f"the store is out of reach: {come} from the cache, {_told(age)} old")
         return {ref: generation.values[str(ref)] or NotFound("the store had no such secret") for ref in refs}
 
     # The file

@@ -15,6 +15,7 @@ from . import providers as registry
 from .audit import Audit
 from .errors import Denied, Failures, NotFound, SecretsExecError, StoreError, SystemRefused, Unavailable
 from .fetch.engine import run_locally
+from .log import counted
 from .manifest import DEFAULT_FILES, Manifest, Options
 from .providers.base import HTTPProvider
 from .record import Record
@@ -136,7 +137,7 @@ def _manifest(
     except SecretsExecError as error:
         findings.append(_problem(about, "manifest", error))
         return None, about
-    told = f"{len(manifest.entries)} secrets of {len(manifest.providers)} providers"
+    told = f"{counted(len(manifest.entries), 'secret')} of {counted(len(manifest.providers), 'provider')}"
     facts = {"secrets": len(manifest.entries), "providers": len(manifest.providers), "profile": manifest.profile}
     findings.append(Finding(about, "manifest", OK, told, facts=facts))
     return manifest, about
@@ -407,8 +408,9 @@ def told(found: Mapping[str, Any]) -> Sheet:
     if found["mends"]:
         sheet += [Line(""), Line("To mend:", STRONG)]
         sheet += [Line(f"  {number}. {mend}") for number, mend in enumerate(found["mends"], 1)]
-    counted = {result: sum(row["result"] == result for row in found["findings"]) for result in (FAIL, WARN)}
-    more = f", {counted[WARN]} warnings" if counted[WARN] else ""
+    results = [row["result"] for row in found["findings"]]
+    failures, warnings = results.count(FAIL), results.count(WARN)
+    more = f", {counted(warnings, 'warning')}" if warnings else ""
     if found["ok"]:
-        return [*sheet, Line(""), Line(f"ok{more}", DOUBTFUL if counted[WARN] else GOOD)]
-    return [*sheet, Line(""), Line(f"not ok: {counted[FAIL]} problems{more}", BAD)]
+        return [*sheet, Line(""), Line(f"ok{more}", DOUBTFUL if warnings else GOOD)]
+    return [*sheet, Line(""), Line(f"not ok: {counted(failures, 'problem')}{more}", BAD)]

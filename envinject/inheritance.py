@@ -6,6 +6,7 @@ import os
 
 from . import environ as environment
 from .errors import BadValue
+from .log import counted
 from .manifest import ENVIRONMENT, Entry
 from .run import withheld_names
 
@@ -77,4 +78,4 @@ def told(row: Mapping[str, Any]) -> str:
     words = "not inherited" if found["becomes"] == EXCLUDED else found["becomes"]
     end = f" ({found['exit_code']})" if found["exit_code"] else ""
     same = {True: ", the same", False: ", differs"}.get(found.get("same"), "")
-    return f"{found['bytes']} bytes, {words}{end}{same}"
+    return f"{counted(found['bytes'], 'byte')}, {words}{end}{same}"

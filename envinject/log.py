@@ -88,6 +88,11 @@ def terminal_width() -> int:
         return 0
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 secret`, `2 secrets`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def printable(text: str) -> str:
     """The text in printable ASCII on one line, everything else escaped as Python would."""
     if text.isascii() and text.isprintable():

@@ -9,6 +9,7 @@ from . import providers as registry
 from .errors import Failures, NotFound, SecretsExecError, shown
 from .inheritance import Inheritance
 from .inheritance import told as told_inheritance
+from .log import counted
 from .manifest import Entry
 from .run import fetched, for_templates, prepare, resolved
 from .secret import Secret
@@ -212,9 +213,9 @@ def _provider(name: str) -> dict[str, Any]:
 def told_check(found: Mapping[str, Any]) -> Sheet:
     """One line: how many variables are fine, or how many problems there are; above it what each secret took."""
     if found["ok"]:
-        end = Line(f"ok: {len(found['variables'])} variables", GOOD)
+        end = Line(f"ok: {counted(len(found['variables']), 'variable')}", GOOD)
     else:
-        end = Line(f"not ok: {len(found['problems'])} problems", BAD)
+        end = Line(f"not ok: {counted(len(found['problems']), 'problem')}", BAD)
     if not found.get("secrets"):
         return [end]
     rows = [_told_secret(row) for row in found["secrets"]]

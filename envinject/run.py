@@ -11,7 +11,7 @@ from .child import dumps
 from .child.command import find
 from .child.replace import replace
 from .errors import Failures, SecretsExecError, UsageError
-from .log import VERBOSE, terminal_width
+from .log import VERBOSE, counted, terminal_width
 from .manifest import ENVIRONMENT, load
 from .record import Record
 
@@ -301,7 +301,8 @@ def _tell(made: Sequence[Injection], log: Log, *, dry: bool) -> None:
     if not dry and log.verbosity < VERBOSE:
         return  # what is told costs the search for its line
     for injection in made:
-        what = f"{len(injection.value)} bytes" if injection.path is None else f"a file of {len(injection.value)} bytes"
+        size = counted(len(injection.value), "byte")
+        what = size if injection.path is None else f"a file of {size}"
         line = f"{injection.name}: {what} from {injection.where.partition(', ')[2]}"
         if dry:
             log.told(f"would set {line}")

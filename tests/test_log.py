@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from envinject.errors import BadValue
-from envinject.log import DEBUG, NORMAL, QUIET, VERBOSE, Log, printable
+from envinject.log import DEBUG, NORMAL, QUIET, VERBOSE, Log, counted, printable
 
 PRINTABLE = frozenset(map(chr, range(0x20, 0x7F)))
 texts = st.text(st.characters(exclude_categories=()))  # with surrogates and control characters
@@ -136,3 +136,7 @@ def test_a_descriptor_that_was_closed_and_is_now_something_else_is_not_written_t
     code = f"import os; assert os.open('mine', os.O_CREAT | os.O_WRONLY) == 2; {_TELL}"
     subprocess.run(["sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, code], check=True)
     assert os.path.getsize("mine") == 0
+
+
+def test_one_of_something_is_told_in_the_singular() -> None:
+    assert [counted(number, "secret") for number in (0, 1, 2)] == ["0 secrets", "1 secret", "2 secrets"]

@@ -283,12 +283,12 @@ def test_a_dry_run_does_everything_but_start_the_command(
     )
     done = launch("-f", manifest(f'{text}[env]\nC = "xyz"\n'), "--dry-run", "--", *_CHILD)
     assert (done.returncode, done.stdout, _started()) == (0, b"", False)
-    told = [line.partition(" bytes from ")[0] for line in done.stderr.decode().splitlines()]
+    told = [line.partition(" from ")[0] for line in done.stderr.decode().splitlines()]
     assert told == [
-        "secrets-exec: would set A: 1",
-        "secrets-exec: would set B_USER: 1",
-        "secrets-exec: would set B_PASSWORD: 1",
-        "secrets-exec: would set C: 3",
+        "secrets-exec: would set A: 1 byte",
+        "secrets-exec: would set B_USER: 1 byte",
+        "secrets-exec: would set B_PASSWORD: 1 byte",
+        "secrets-exec: would set C: 3 bytes",
     ]
     assert len(store.requests) == 1
 

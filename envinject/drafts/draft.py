@@ -9,7 +9,7 @@ import os
 
 from ..environ import changes_how_programs_run, is_name
 from ..errors import SystemRefused, UsageError, shown
-from ..log import printable
+from ..log import counted, printable
 from ..providers import CREDENTIAL_NAMES, TYPES
 from ..record import Record
 from ..reference import is_provider_name
@@ -231,5 +231,6 @@ def told(draft: Draft, output: str) -> str:
     """One line: what was written, and what is left to do."""
     parts: Iterable[Part] = (draft.top, *draft.profiles.values())
     count = sum(len(part.secrets) for part in parts)
-    left = f"; {len(draft.losses)} things are not as they were" if draft.losses else ""
-    return f"wrote {output}: {count} secrets{left}; secrets-exec check -f {output} tells what to fill in"
+    lost = len(draft.losses)
+    left = f"; {counted(lost, 'thing')} {'is not as it was' if lost == 1 else 'are not as they were'}" if lost else ""
+    return f"wrote {output}: {counted(count, 'secret')}{left}; secrets-exec check -f {output} tells what to fill in"

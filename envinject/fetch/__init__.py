@@ -8,6 +8,7 @@ import time
 from ..child import ending
 from ..environ import decoded
 from ..errors import SecretsExecError, Unavailable, UsageError
+from ..log import counted
 from ..providers.base import HTTPProvider
 from ..transports import open_transport
 from .engine import Clock, Engine, run_locally
@@ -102,7 +103,8 @@ def _read(
         ending.settle()
     if targets:
         seconds = time.monotonic() - started
-        log.step(f"read {len(targets)} secrets with {engine.requests} requests in {seconds:.3f} s")
+        much = f"{counted(len(targets), 'secret')} with {counted(engine.requests, 'request')}"
+        log.step(f"read {much} in {seconds:.3f} s")
     return found
 
 

@@ -319,7 +319,7 @@ def test_an_option_without_its_value_is_named(launch: Launch, option: Option) ->
 def test_messages_in_json_are_one_object_a_line(launch: Launch, literal: Path) -> None:
     done = launch("-f", literal, "--log-format", "json", "-vv", "--", "true")
     messages = [json.loads(line) for line in done.stderr.splitlines()]
-    assert {"level": "info", "message": f"set OTHER: 1 bytes from {literal}:3, env.OTHER"} in messages
+    assert {"level": "info", "message": f"set OTHER: 1 byte from {literal}:3, env.OTHER"} in messages
 
 
 @pytest.mark.parametrize("words", [["--log-format", "json"], ["--log-format=json"]], ids=["two words", "one"])
