@@ -193,21 +193,8 @@ def test_values_are_handed_out_without_click(manifest: Callable[..., Path]) -> N
 
 _FLOORS = [
     {"errors", "secret", "record", "packed", "loading"},
-    {
-        "reference",
-        "expand",
-        "template",
-        "environ",
-        "child",
-        "log",
-        "jsontext",
-        "jsonplain",
-        "files",
-        "url",
-        "duration",
-        "hashes",
-    }
-    | {"timeline", "picture", "sheet"},
+    {"reference", "expand", "template", "environ", "child", "log", "jsontext", "jsonplain", "files", "url", "duration"}
+    | {"timeline", "picture", "sheet", "hashes"},
     {"transports"},
     {"providers.base"},
     {"providers.dotenv", "providers.env", "providers.file", "providers.kakaocloud", "providers.ncloud"},
