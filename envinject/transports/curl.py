@@ -370,10 +370,10 @@ class CurlTransport:
             handle.setopt(curl.PIPEWAIT, 1)
         else:
             handle.setopt(curl.FRESH_CONNECT, 1)
-            handle.setopt(curl.FORBID_REUSE, 0 if is_lead else 1)
-        if not (shares or is_lead):
-            exchange.sessions = self._sessions.pop() if self._sessions else self._new_sessions()
-            handle.setopt(curl.SHARE, exchange.sessions)
+            if not is_lead:
+                exchange.sessions = self._sessions.pop() if self._sessions else self._new_sessions()
+                handle.setopt(curl.SHARE, exchange.sessions)
+                handle.setopt(curl.FORBID_REUSE, 1)
         handle.setopt(curl.HEADERFUNCTION, exchange.head.append)
         handle.setopt(curl.WRITEFUNCTION, exchange.write)
         if request.body:
